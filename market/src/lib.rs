@@ -1,0 +1,1 @@
+//! The continuous double auction, the closing auction, slot life and autopilot.

@@ -1,0 +1,1 @@
+//! Prices slots, nets them into batches and settles these on an EVM chain.

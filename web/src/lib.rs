@@ -1,0 +1,1 @@
+//! The HTTP API, its OpenAPI document, live events and the dashboard.
