@@ -1,0 +1,70 @@
+# `make demo` runs the main job, `make test` passes all tests; both install what they need.
+
+.PHONY: help demo setup test test-rust test-contracts test-dashboard test-browser smoke interop lint fmt sqlx openapi bench screenshots
+.DEFAULT_GOAL := help
+
+BUSBAR := target/debug/busbar
+# nextest runs tests in parallel processes; the plain runner does where it is not installed.
+CARGO_TEST := $(if $(shell command -v cargo-nextest),cargo nextest run,cargo test)
+DATA ?= crates/devnet/data/simbench-lv-rural
+ARGS ?=
+
+help: ## Lists the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: setup build ## Runs a whole community until Ctrl-C (ARGS="--slot 10s --fresh" to change it)
+	$(BUSBAR) demo --data $(DATA) $(ARGS)
+
+setup:
+	@.ci/setup demo
+
+.PHONY: build
+build: setup
+	cargo build --bin busbar
+
+test: test-contracts test-dashboard test-rust test-browser ## Runs every test
+	@echo 'all tests passed'
+
+test-contracts: setup ## Tests the contracts and that the artifacts follow from their sources
+	cd settlement/contracts && npm test --silent && npm run --silent artifacts:check
+
+test-dashboard: setup ## Unit tests of the dashboard
+	cd web/dashboard && npm run --silent check && npm test --silent
+
+test-rust: build ## Rust tests, on a private PostgreSQL
+	$(BUSBAR) with-postgres -- $(CARGO_TEST) --workspace
+	cargo test --workspace --doc --quiet
+
+test-browser: build ## The dashboard in a real browser, on a running community
+	@.ci/setup test
+	.ci/browser-test
+
+smoke: build ## A few slots of the demonstration, checked
+	$(BUSBAR) demo --data $(DATA) --state .busbar/smoke --fresh --slot 10s --slots 4 --json
+
+interop: build ## Foreign peers: an independent Modbus server and signature verifier, Mosquitto
+	@.ci/setup interop
+	.ci/interop
+
+lint: ## Format, lints, licences and sources of dependencies, documentation
+	@.ci/setup lint
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	.busbar/tools/deny/bin/cargo-deny check bans licenses sources
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
+
+fmt: ## Formats the code
+	cargo fmt --all
+
+sqlx: build ## Renews .sqlx, the record of checked queries, from the migrations
+	$(BUSBAR) with-postgres --migrate -- .ci/sqlx
+
+openapi: build ## Renews web/openapi.json
+	cargo run --quiet --bin web -- openapi > web/openapi.json.new && mv web/openapi.json.new web/openapi.json
+
+bench: setup ## Prints figures as JSON lines
+	.ci/bench
+
+screenshots: build ## Pictures of the dashboard, 1280 and 360 px, light and dark
+	@.ci/setup test
+	.ci/browser-test screenshots
