@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
+import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
+import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {SignedMath} from "@openzeppelin/contracts/utils/math/SignedMath.sol";
+import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
+import {IEnergyCredit} from "./IEnergyCredit.sol";
+import {Positions} from "./Positions.sol";
+
+/// @title Credits of an energy community, in which its market is settled
+/// @notice An ERC-20 that wraps a currency token one to one. Members deposit the currency and hold credits; a slot's
+/// settlement moves credits from those who owe to those who are due; a withdrawal gives the currency back.
+///
+/// Requirements
+/// 1. The total supply equals the currency that was deposited and not yet paid out.
+/// 2. Credits are made by `depositFor`, destroyed by `claimWithdrawal` and moved by `settle`. Members cannot transfer
+///    them, not even an amount of zero, and allowances do not exist.
+/// 3. A batch is settled whole or not at all, and once.
+/// 4. Nobody walks away from an open position: a withdrawal is paid after `withdrawalDelay`, which must exceed the
+///    longest time from a trade to its settlement, and until then settlement may still take the credits.
+/// 5. The functions marked `restricted` are for the roles that the AccessManager `authority()` names: settler for
+///    `settle`, pauser for `pause`, administrator for `unpause`.
+/// 6. Paused, no credit and no currency moves. Withdrawals can still be requested, so their delay goes on.
+///
+/// Amounts are in the base unit of the currency token (whose decimals the credits share), times in Unix seconds.
+contract EnergyCredit is ERC20, AccessManaged, Pausable, IEnergyCredit {
+    using Positions for bytes32;
+    using SafeERC20 for IERC20Metadata;
+
+    struct WithdrawalRequest {
+        uint192 amount;
+        uint64 claimableAt;
+    }
+
+    /// @notice The longest withdrawal delay that can be configured, in seconds.
+    uint64 public constant MAX_WITHDRAWAL_DELAY = 365 days;
+
+    /// @notice The token that credits are backed by.
+    IERC20Metadata public immutable CURRENCY;
+
+    /// @notice Seconds from the request of a withdrawal to the time from which it can be claimed.
+    uint64 public immutable WITHDRAWAL_DELAY;
+
+    uint8 private immutable _DECIMALS;
+
+    mapping(bytes32 batchId => bytes32 statementRoot) private _statementRoots;
+    mapping(address account => WithdrawalRequest) private _withdrawals;
+
+    /// @param currency The token to wrap. It must move exactly what it is told to: no fee, no rebasing.
+    /// @param authority The AccessManager that holds the roles.
+    /// @param withdrawalDelay In seconds, 1 to `MAX_WITHDRAWAL_DELAY`; longer than the settlement horizon.
+    /// @param name_ The credits' name.
+    /// @param symbol_ The credits' symbol.
+    constructor(
+        IERC20Metadata currency,
+        address authority,
+        uint64 withdrawalDelay,
+        string memory name_,
+        string memory symbol_
+    ) ERC20(name_, symbol_) AccessManaged(authority) {
+        if (withdrawalDelay == 0 || withdrawalDelay > MAX_WITHDRAWAL_DELAY) {
+            revert InvalidWithdrawalDelay(withdrawalDelay);
+        }
+        CURRENCY = currency;
+        WITHDRAWAL_DELAY = withdrawalDelay;
+        _DECIMALS = currency.decimals();
+    }
+
+    /// @notice The currency token's decimals.
+    function decimals() public view override returns (uint8) {
+        return _DECIMALS;
+    }
+
+    // ---- deposit and withdrawal
+
+    /// @notice Takes `amount` of the currency from the caller, who must have approved it, and gives `account` as many
+    /// credits. Anyone may deposit for anyone.
+    /// @return Always true.
+    function depositFor(address account, uint256 amount) external returns (bool) {
+        if (amount == 0) revert ZeroAmount();
+        if (account == address(this)) revert InvalidAccount(account);
+        uint256 before = CURRENCY.balanceOf(address(this));
+        CURRENCY.safeTransferFrom(_msgSender(), address(this), amount);
+        uint256 received = CURRENCY.balanceOf(address(this)) - before;
+        if (received != amount) revert CurrencyNotExact(amount, received);
+        _mint(account, amount);
+        return true;
+    }
+
+    /// @notice Asks for `amount` of the caller's credits to be paid out after the delay. One request at a time.
+    ///
+    /// The credits stay in the caller's balance, so that settlement may take them until they are paid; it takes the free
+    /// ones first. The market must count only `freeCreditOf` as cover for new orders.
+    function requestWithdrawal(uint256 amount) external {
+        address account = _msgSender();
+        if (amount == 0) revert ZeroAmount();
+        if (_withdrawals[account].claimableAt != 0) revert WithdrawalAlreadyRequested(account);
+        uint256 has = balanceOf(account);
+        if (has < amount) revert InsufficientCredit(account, has, amount);
+        uint64 claimableAt = SafeCast.toUint64(block.timestamp) + WITHDRAWAL_DELAY;
+        _withdrawals[account] =
+            WithdrawalRequest({amount: SafeCast.toUint192(amount), claimableAt: claimableAt});
+        emit WithdrawalRequested(account, amount, claimableAt);
+    }
+
+    /// @notice Takes the caller's request back. A later request starts a new delay.
+    function cancelWithdrawal() external {
+        address account = _msgSender();
+        uint256 amount = _openRequest(account).amount;
+        delete _withdrawals[account];
+        emit WithdrawalCancelled(account, amount);
+    }
+
+    /// @notice Pays the caller's request once it is due and closes it: the amount asked for, or all that settlement left
+    /// of it.
+    /// @return paid What was paid.
+    function claimWithdrawal() external returns (uint256 paid) {
+        address account = _msgSender();
+        WithdrawalRequest memory request = _openRequest(account);
+        // The seconds by which a block's time can be off do not matter against the delay.
+        // forge-lint: disable-next-line(block-timestamp)
+        if (block.timestamp < request.claimableAt) revert WithdrawalNotDue(account, request.claimableAt);
+        paid = Math.min(request.amount, balanceOf(account));
+        delete _withdrawals[account];
+        _burn(account, paid);
+        emit WithdrawalPaid(account, request.amount, paid);
+        CURRENCY.safeTransfer(account, paid);
+    }
+
+    /// @notice The open request of `account`; all zero if there is none.
+    /// @return requested The amount asked for.
+    /// @return covered The part of it that the account's balance covers now.
+    /// @return claimableAt From this time on it can be claimed.
+    function withdrawalOf(address account)
+        external
+        view
+        returns (uint256 requested, uint256 covered, uint64 claimableAt)
+    {
+        WithdrawalRequest memory request = _withdrawals[account];
+        return (request.amount, Math.min(request.amount, balanceOf(account)), request.claimableAt);
+    }
+
+    /// @notice The credits of `account` that no withdrawal is requested for.
+    function freeCreditOf(address account) external view returns (uint256) {
+        return Math.saturatingSub(balanceOf(account), _withdrawals[account].amount);
+    }
+
+    // ---- settlement
+
+    /// @notice Settles a batch: moves credits from debtors to creditors, keeps the statement root, and marks the id as
+    /// used. Settler only.
+    ///
+    /// Debtors and creditors are matched in the order of their addresses, each debtor paying creditors until it has paid
+    /// all, so n positions make at most n - 1 `Transfer` events.
+    /// @param batchId Chosen by the settler before its first try; a second try reverts with `BatchAlreadySettled`.
+    /// @param slotFrom Start of the first slot of the batch, Unix seconds.
+    /// @param slotTo End of the last slot, Unix seconds, above `slotFrom`.
+    /// @param statementRoot Merkle root over the members' salted statements, not zero. See `verifyReceipt`.
+    /// @param positions Packed as `Positions` says, accounts strictly ascending, amounts summing to zero.
+    function settle(
+        bytes32 batchId,
+        uint64 slotFrom,
+        uint64 slotTo,
+        bytes32 statementRoot,
+        bytes32[] calldata positions
+    ) external restricted whenNotPaused {
+        if (_statementRoots[batchId] != 0) revert BatchAlreadySettled(batchId);
+        if (slotFrom >= slotTo) revert InvalidSlotRange(slotFrom, slotTo);
+        if (statementRoot == 0) revert MissingStatementRoot();
+        _statementRoots[batchId] = statementRoot;
+        Positions.requireBalanced(positions);
+        _moveCredits(positions);
+        emit BatchSettled(batchId, slotFrom, slotTo, statementRoot, positions.length);
+    }
+
+    /// @notice The statement root of a settled batch; zero if it is not settled.
+    function settledRoot(bytes32 batchId) external view returns (bytes32) {
+        return _statementRoots[batchId];
+    }
+
+    /// @notice Whether the batch is settled.
+    function isSettled(bytes32 batchId) external view returns (bool) {
+        return _statementRoots[batchId] != 0;
+    }
+
+    /// @notice Whether `leaf` belongs to the statements of a settled batch. False if the batch is not settled.
+    ///
+    /// A node of the tree is the keccak256 of its two children in ascending order. A leaf is hashed twice,
+    /// `keccak256(keccak256(statement))`, so that no inner node passes for one: whoever checks a receipt computes the
+    /// leaf from the statement and does not take it as given.
+    /// @param proof The siblings from the leaf up; empty if the batch has one statement.
+    function verifyReceipt(bytes32 batchId, bytes32 leaf, bytes32[] calldata proof)
+        external
+        view
+        returns (bool)
+    {
+        bytes32 root = _statementRoots[batchId];
+        return root != 0 && MerkleProof.verifyCalldata(proof, root, leaf);
+    }
+
+    // ---- emergency stop
+
+    /// @notice Stops deposits, settlement and payouts. Pauser only.
+    function pause() external restricted {
+        _pause();
+    }
+
+    /// @notice Ends the stop. Administrator only.
+    function unpause() external restricted {
+        _unpause();
+    }
+
+    // ---- inside
+
+    /// @dev Every movement but settlement's comes through here: credits are made and destroyed, never transferred.
+    function _update(address from, address to, uint256 amount) internal override whenNotPaused {
+        if (from != address(0) && to != address(0)) revert CreditsNotTransferable(from);
+        super._update(from, to, amount);
+    }
+
+    /// @dev An allowance could never be spent, so none is given.
+    function _approve(address owner, address, uint256, bool) internal pure override {
+        revert CreditsNotTransferable(owner);
+    }
+
+    /// @dev `transferFrom` ends here, also for an amount of zero.
+    function _spendAllowance(address owner, address, uint256) internal pure override {
+        revert CreditsNotTransferable(owner);
+    }
+
+    /// @dev The positions are balanced, so a creditor with room is left as long as a debtor owes.
+    function _moveCredits(bytes32[] calldata positions) private {
+        uint256 next = 0; // the entry from which on to look for the next creditor
+        address creditor = address(0);
+        uint256 room = 0; // what the creditor is still due
+        for (uint256 i = 0; i < positions.length; ++i) {
+            int256 amount = positions[i].amount();
+            if (amount >= 0) continue;
+            address debtor = positions[i].account();
+            uint256 owed = SignedMath.abs(amount);
+            uint256 has = balanceOf(debtor);
+            if (has < owed) revert InsufficientCredit(debtor, has, owed);
+            while (owed != 0) {
+                if (room == 0) (creditor, room, next) = _creditorFrom(positions, next);
+                uint256 part = Math.min(owed, room);
+                // Past the override above, which refuses transfers.
+                ERC20._update(debtor, creditor, part);
+                // The part is at most either.
+                unchecked {
+                    owed -= part;
+                    room -= part;
+                }
+            }
+        }
+    }
+
+    /// @dev The first creditor at or after `start`, what it is due, and the index after it.
+    function _creditorFrom(bytes32[] calldata positions, uint256 start)
+        private
+        view
+        returns (address creditor, uint256 due, uint256 next)
+    {
+        int256 amount = 0;
+        for (next = start; amount <= 0; ++next) {
+            amount = positions[next].amount();
+            creditor = positions[next].account();
+        }
+        if (creditor == address(this)) revert InvalidAccount(creditor);
+        due = SignedMath.abs(amount);
+    }
+
+    function _openRequest(address account) private view returns (WithdrawalRequest memory request) {
+        request = _withdrawals[account];
+        if (request.claimableAt == 0) revert NoWithdrawalRequested(account);
+    }
+}
