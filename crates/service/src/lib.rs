@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod database;
 pub mod health;
 pub mod lifecycle;
 pub mod secret;

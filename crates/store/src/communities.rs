@@ -220,3 +220,23 @@ pub async fn tariff_at(
     )
     .map_err(corrupt)
 }
+
+/// Moves the start of the first slot, as long as no slot exists.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn postpone_opening(
+    db: impl PgExecutor<'_>,
+    id: &CommunityId,
+    market_opens_at: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query!(
+        "UPDATE communities SET market_opens_at = $2
+         WHERE community_id = $1 AND NOT EXISTS (SELECT 1 FROM slots WHERE community_id = $1)",
+        id.as_str(),
+        market_opens_at
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}

@@ -42,10 +42,7 @@ pub struct Totals {
 ///
 /// # Errors
 /// [`StoreError`] if the database does not answer.
-pub async fn of_community(
-    db: impl PgExecutor<'_>,
-    community: &CommunityId,
-) -> Result<Totals, StoreError> {
+pub async fn of_community(db: impl PgExecutor<'_>, community: &CommunityId) -> Result<Totals, StoreError> {
     let totals = sqlx::query_as!(
         Totals,
         r#"

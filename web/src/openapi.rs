@@ -1,0 +1,85 @@
+//! The OpenAPI 3.1 document, made from the code, and the page that shows it.
+
+use actix_web::http::header;
+use actix_web::{HttpResponse, web};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use crate::error::Problem;
+use crate::live::{self, LiveEvent};
+use crate::routes::{commands, communities, member, members, operations, orders, slot, slots, statements};
+
+const DOCUMENT_PATH: &str = "/api/openapi.json";
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Busbar API",
+        description = "A peer-to-peer energy market of an energy community: slots, trades, statements and their \
+            settlement on an EVM chain.\n\nEnergy is an integer of watt-hours (`*_wh`). Money is a decimal string of \
+            nano-currency (`*_nano`, 10^-9 of a currency unit), a price one of micro-currency per kWh \
+            (`*_micro_per_kwh`). Times are RFC 3339 in UTC. Money is signed: positive is a credit to the account.\n\n\
+            Every error is a problem document (RFC 9457); `/problems` lists their types.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    paths(
+        communities::list, communities::show, slots::list, slot::show, members::list, member::show,
+        statements::list, orders::place, orders::cancel, commands::show, live::live,
+        operations::stack, operations::alive, operations::ready,
+    ),
+    components(schemas(Problem<'_>, LiveEvent<'_>)),
+    modifiers(&Bearer),
+    tags(
+        (name = "communities", description = "Communities and their totals."),
+        (name = "slots", description = "Slots, their trades, statements and settlement."),
+        (name = "members", description = "Members, their sites, orders and statements."),
+        (name = "orders", description = "Sending orders to the market."),
+        (name = "live", description = "Events as they happen."),
+        (name = "operations", description = "The server and the stack around it."),
+    )
+)]
+struct Document;
+
+/// Declares the bearer token.
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("The token that the server made at its first start."))
+            .build();
+        document
+            .components
+            .get_or_insert_with(Default::default)
+            .add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    }
+}
+
+/// The document as indented JSON, with a line break at its end.
+///
+/// # Errors
+/// If it cannot be written as JSON.
+pub fn document() -> Result<String, serde_json::Error> {
+    Ok(Document::openapi().to_pretty_json()? + "\n")
+}
+
+/// Serves the document at `/api/openapi.json` and Swagger UI at `/api/docs/`.
+pub(crate) fn configure(config: &mut web::ServiceConfig) {
+    let swagger = SwaggerUi::new("/api/docs/{_:.*}").config(Config::from(DOCUMENT_PATH));
+    config
+        .service(web::resource(DOCUMENT_PATH).route(web::get().to(serve)))
+        .service(web::redirect("/api/docs", "/api/docs/"))
+        .service(swagger);
+}
+
+async fn serve() -> HttpResponse {
+    match document() {
+        Ok(text) => HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "application/json")).body(text),
+        Err(error) => {
+            tracing::error!(%error, "the API document cannot be written");
+            HttpResponse::InternalServerError().finish()
+        }
+    }
+}
