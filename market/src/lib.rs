@@ -1,1 +1,26 @@
-//! The continuous double auction, the closing auction, slot life and autopilot.
+//! The market: the continuous double auction, the closing auction, slot life and the autopilot.
+//!
+//! Pure: [`book`], [`auction`], [`closing`], [`validate`], [`metering`], [`rules`], [`forecast`].
+//! Over the rows: [`runner`], [`slots`], [`meterer`], [`autopilot`], and [`community`], which turns
+//! them in one loop. [`run`] leads as many communities as it is allowed to.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod auction;
+pub mod autopilot;
+pub mod book;
+pub mod clear;
+pub mod closing;
+pub mod community;
+pub mod config;
+pub mod enrolment;
+pub mod forecast;
+mod lead;
+pub mod meterer;
+pub mod metering;
+pub mod rules;
+pub mod runner;
+pub mod slots;
+pub mod validate;
+
+pub use config::MarketConfig;
+pub use lead::{Deps, run};

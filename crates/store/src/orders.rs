@@ -4,8 +4,8 @@ mod commands;
 mod credits;
 
 use chrono::{DateTime, Utc};
-use domain::ids::{CommunityId, MemberId, OrderId, SiteId};
-use domain::order::{Order, Side};
+use domain::ids::{ClientId, CommunityId, MemberId, OrderId, SiteId};
+use domain::order::{Order, Side, TimeInForce};
 use domain::units::{Energy, Price};
 use sqlx::PgExecutor;
 
@@ -116,6 +116,51 @@ pub async fn upsert_all(
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// The open orders of a slot, by number.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn open_of_slot(
+    db: impl PgExecutor<'_>,
+    community: &CommunityId,
+    slot_start: DateTime<Utc>,
+) -> Result<Vec<OrderRow>, StoreError> {
+    let rows = sqlx::query!(
+        "SELECT order_id, member_id, site_id, client_id, side, energy_wh, remaining_wh, limit_micro_per_kwh,
+             time_in_force, accepted_seq, placed_by, reason
+         FROM orders WHERE community_id = $1 AND slot_start = $2 AND status = 'open' ORDER BY order_id",
+        community.as_str(),
+        slot_start
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let order = Order {
+                order_id: OrderId(row.order_id),
+                member_id: MemberId::new(&row.member_id)?,
+                site_id: SiteId::new(&row.site_id)?,
+                client_id: ClientId::new(&row.client_id)?,
+                side: Side::parse(&row.side).ok_or_else(|| corrupt(format!("the side {:?}", row.side)))?,
+                energy: Energy::from_wh(row.energy_wh),
+                limit: Price::from_micro_per_kwh(row.limit_micro_per_kwh),
+                time_in_force: TimeInForce::parse(&row.time_in_force)
+                    .ok_or_else(|| corrupt(format!("the time in force {:?}", row.time_in_force)))?,
+            };
+            Ok(OrderRow {
+                order,
+                slot_start,
+                remaining: Energy::from_wh(row.remaining_wh),
+                status: OrderStatus::Open,
+                end_reason: None,
+                accepted_seq: row.accepted_seq,
+                placed_by: row.placed_by,
+                reason: row.reason,
+            })
+        })
+        .collect()
 }
 
 /// The autopilot's newest order of a site for a slot.

@@ -59,7 +59,10 @@ pub async fn insert(
     readings: &[NewReading],
 ) -> Result<Inserted, StoreError> {
     if readings.len() > MAX_BATCH {
-        return Err(StoreError::Corrupt(format!("a batch of {} readings; at most {MAX_BATCH}", readings.len())));
+        return Err(StoreError::Corrupt(format!(
+            "a batch of {} readings; at most {MAX_BATCH}",
+            readings.len()
+        )));
     }
     let meter_ids = column(readings, |r| r.reading.meter_id.to_string());
     let epochs = column(readings, |r| r.reading.epoch);

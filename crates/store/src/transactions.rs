@@ -326,25 +326,6 @@ pub async fn replace(
     Ok(())
 }
 
-/// Whether a transaction of this batch has failed for good before.
-///
-/// # Errors
-/// [`StoreError`] if the database does not answer.
-pub async fn batch_failed_before(
-    db: impl PgExecutor<'_>,
-    community: &CommunityId,
-    batch_id: &BatchId,
-) -> Result<bool, StoreError> {
-    Ok(sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT 1 FROM transactions
-             WHERE community_id = $1 AND batch_id = $2 AND status IN ('reverted', 'replaced')) AS "failed!""#,
-        community.as_str(),
-        &batch_id.0[..]
-    )
-    .fetch_one(db)
-    .await?)
-}
-
 /// The bytes of `sender`'s transactions from `from_nonce` on, one a nonce (the one that was mined, or
 /// else the latest attempt), by nonce; at most `limit`. For a chain that has forgotten them.
 ///

@@ -5,13 +5,9 @@ import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManage
 import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
-import {SignedMath} from "@openzeppelin/contracts/utils/math/SignedMath.sol";
-import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
-import {IEnergyCredit} from "./IEnergyCredit.sol";
-import {Positions} from "./Positions.sol";
+import {ChunkedSettlement} from "./ChunkedSettlement.sol";
 
 /// @title Credits of an energy community, in which its market is settled
 /// @notice An ERC-20 that wraps a currency token one to one. Members deposit the currency and hold credits; a slot's
@@ -19,18 +15,19 @@ import {Positions} from "./Positions.sol";
 ///
 /// Requirements
 /// 1. The total supply equals the currency that was deposited and not yet paid out.
-/// 2. Credits are made by `depositFor`, destroyed by `claimWithdrawal` and moved by `settle`. Members cannot transfer
+/// 2. Credits are made by `depositFor`, destroyed by `claimWithdrawal` and moved by settlement. Members cannot transfer
 ///    them, not even an amount of zero, and allowances do not exist.
-/// 3. A batch is settled whole or not at all, and once.
+/// 3. A batch is settled whole or not at all, and once: `Settlement` in one call, `ChunkedSettlement` in several.
 /// 4. Nobody walks away from an open position: a withdrawal is paid after `withdrawalDelay`, which must exceed the
-///    longest time from a trade to its settlement, and until then settlement may still take the credits.
+///    longest time from a trade to its settlement, and until then settlement may still take the credits. While a batch is
+///    in progress in chunks, none is paid.
 /// 5. The functions marked `restricted` are for the roles that the AccessManager `authority()` names: settler for
-///    `settle`, pauser for `pause`, administrator for `unpause`.
+///    `settle`, `openBatch`, `pushChunk`, `finaliseBatch` and `abandonBatch`, pauser for `pause`, administrator for
+///    `unpause`.
 /// 6. Paused, no credit and no currency moves. Withdrawals can still be requested, so their delay goes on.
 ///
 /// Amounts are in the base unit of the currency token (whose decimals the credits share), times in Unix seconds.
-contract EnergyCredit is ERC20, AccessManaged, Pausable, IEnergyCredit {
-    using Positions for bytes32;
+contract EnergyCredit is ChunkedSettlement {
     using SafeERC20 for IERC20Metadata;
 
     struct WithdrawalRequest {
@@ -49,7 +46,6 @@ contract EnergyCredit is ERC20, AccessManaged, Pausable, IEnergyCredit {
 
     uint8 private immutable _DECIMALS;
 
-    mapping(bytes32 batchId => bytes32 statementRoot) private _statementRoots;
     mapping(address account => WithdrawalRequest) private _withdrawals;
 
     /// @param currency The token to wrap. It must move exactly what it is told to: no fee, no rebasing.
@@ -118,9 +114,10 @@ contract EnergyCredit is ERC20, AccessManaged, Pausable, IEnergyCredit {
     }
 
     /// @notice Pays the caller's request once it is due and closes it: the amount asked for, or all that settlement left
-    /// of it.
+    /// of it. Not while a batch is in progress in chunks: its last chunk may still need the credits, or give some back.
     /// @return paid What was paid.
     function claimWithdrawal() external returns (uint256 paid) {
+        _requireNoBatchInProgress();
         address account = _msgSender();
         WithdrawalRequest memory request = _openRequest(account);
         // The seconds by which a block's time can be off do not matter against the delay.
@@ -151,59 +148,6 @@ contract EnergyCredit is ERC20, AccessManaged, Pausable, IEnergyCredit {
         return Math.saturatingSub(balanceOf(account), _withdrawals[account].amount);
     }
 
-    // ---- settlement
-
-    /// @notice Settles a batch: moves credits from debtors to creditors, keeps the statement root, and marks the id as
-    /// used. Settler only.
-    ///
-    /// Debtors and creditors are matched in the order of their addresses, each debtor paying creditors until it has paid
-    /// all, so n positions make at most n - 1 `Transfer` events.
-    /// @param batchId Chosen by the settler before its first try; a second try reverts with `BatchAlreadySettled`.
-    /// @param slotFrom Start of the first slot of the batch, Unix seconds.
-    /// @param slotTo End of the last slot, Unix seconds, above `slotFrom`.
-    /// @param statementRoot Merkle root over the members' salted statements, not zero. See `verifyReceipt`.
-    /// @param positions Packed as `Positions` says, accounts strictly ascending, amounts summing to zero.
-    function settle(
-        bytes32 batchId,
-        uint64 slotFrom,
-        uint64 slotTo,
-        bytes32 statementRoot,
-        bytes32[] calldata positions
-    ) external restricted whenNotPaused {
-        if (_statementRoots[batchId] != 0) revert BatchAlreadySettled(batchId);
-        if (slotFrom >= slotTo) revert InvalidSlotRange(slotFrom, slotTo);
-        if (statementRoot == 0) revert MissingStatementRoot();
-        _statementRoots[batchId] = statementRoot;
-        Positions.requireBalanced(positions);
-        _moveCredits(positions);
-        emit BatchSettled(batchId, slotFrom, slotTo, statementRoot, positions.length);
-    }
-
-    /// @notice The statement root of a settled batch; zero if it is not settled.
-    function settledRoot(bytes32 batchId) external view returns (bytes32) {
-        return _statementRoots[batchId];
-    }
-
-    /// @notice Whether the batch is settled.
-    function isSettled(bytes32 batchId) external view returns (bool) {
-        return _statementRoots[batchId] != 0;
-    }
-
-    /// @notice Whether `leaf` belongs to the statements of a settled batch. False if the batch is not settled.
-    ///
-    /// A node of the tree is the keccak256 of its two children in ascending order. A leaf is hashed twice,
-    /// `keccak256(keccak256(statement))`, so that no inner node passes for one: whoever checks a receipt computes the
-    /// leaf from the statement and does not take it as given.
-    /// @param proof The siblings from the leaf up; empty if the batch has one statement.
-    function verifyReceipt(bytes32 batchId, bytes32 leaf, bytes32[] calldata proof)
-        external
-        view
-        returns (bool)
-    {
-        bytes32 root = _statementRoots[batchId];
-        return root != 0 && MerkleProof.verifyCalldata(proof, root, leaf);
-    }
-
     // ---- emergency stop
 
     /// @notice Stops deposits, settlement and payouts. Pauser only.
@@ -232,47 +176,6 @@ contract EnergyCredit is ERC20, AccessManaged, Pausable, IEnergyCredit {
     /// @dev `transferFrom` ends here, also for an amount of zero.
     function _spendAllowance(address owner, address, uint256) internal pure override {
         revert CreditsNotTransferable(owner);
-    }
-
-    /// @dev The positions are balanced, so a creditor with room is left as long as a debtor owes.
-    function _moveCredits(bytes32[] calldata positions) private {
-        uint256 next = 0; // the entry from which on to look for the next creditor
-        address creditor = address(0);
-        uint256 room = 0; // what the creditor is still due
-        for (uint256 i = 0; i < positions.length; ++i) {
-            int256 amount = positions[i].amount();
-            if (amount >= 0) continue;
-            address debtor = positions[i].account();
-            uint256 owed = SignedMath.abs(amount);
-            uint256 has = balanceOf(debtor);
-            if (has < owed) revert InsufficientCredit(debtor, has, owed);
-            while (owed != 0) {
-                if (room == 0) (creditor, room, next) = _creditorFrom(positions, next);
-                uint256 part = Math.min(owed, room);
-                // Past the override above, which refuses transfers.
-                ERC20._update(debtor, creditor, part);
-                // The part is at most either.
-                unchecked {
-                    owed -= part;
-                    room -= part;
-                }
-            }
-        }
-    }
-
-    /// @dev The first creditor at or after `start`, what it is due, and the index after it.
-    function _creditorFrom(bytes32[] calldata positions, uint256 start)
-        private
-        view
-        returns (address creditor, uint256 due, uint256 next)
-    {
-        int256 amount = 0;
-        for (next = start; amount <= 0; ++next) {
-            amount = positions[next].amount();
-            creditor = positions[next].account();
-        }
-        if (creditor == address(this)) revert InvalidAccount(creditor);
-        due = SignedMath.abs(amount);
     }
 
     function _openRequest(address account) private view returns (WithdrawalRequest memory request) {

@@ -17,7 +17,7 @@ pragma solidity 0.8.37;
 /// zero. The first account is above zero, so the zero address is refused as well.
 library Positions {
     /// @notice The account at `index` is not above the one before it.
-    /// @param index Zero-based index of the offending entry.
+    /// @param index Zero-based index of the offending entry in the list (in a batch of chunks: in the chunk).
     error PositionsNotAscending(uint256 index);
 
     /// @notice The amounts of the positions do not sum to zero.
@@ -40,8 +40,18 @@ library Positions {
 
     /// @notice Reverts unless the accounts strictly ascend from above the zero address and the amounts sum to zero.
     function requireBalanced(bytes32[] calldata positions) internal pure {
-        uint160 previous = 0;
-        int256 sum = 0;
+        (int256 sum,) = sumAscending(positions, address(0));
+        if (sum != 0) revert PositionsNotBalanced(sum);
+    }
+
+    /// @notice What the amounts sum to, and the last account. Reverts unless the accounts strictly ascend from above
+    /// `floor`; of no positions it is the last.
+    function sumAscending(bytes32[] calldata positions, address floor)
+        internal
+        pure
+        returns (int256 sum, address last)
+    {
+        uint160 previous = uint160(floor);
         for (uint256 i = 0; i < positions.length; ++i) {
             bytes32 position = positions[i];
             uint160 current = uint160(account(position));
@@ -52,6 +62,6 @@ library Positions {
                 sum += amount(position);
             }
         }
-        if (sum != 0) revert PositionsNotBalanced(sum);
+        last = address(previous);
     }
 }

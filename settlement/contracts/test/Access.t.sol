@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
+import {IAccessManager} from "@openzeppelin/contracts/access/manager/IAccessManager.sol";
 import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
 import {IEnergyCredit} from "../src/IEnergyCredit.sol";
 import {CreditTest} from "./base/CreditTest.sol";
@@ -31,6 +32,31 @@ contract AccessTest is CreditTest {
         }
         (bool admin,) = manager.hasRole(manager.ADMIN_ROLE(), ADMIN);
         vm.assertTrue(admin, "administrator");
+    }
+
+    function test_deployerMayCallNothing() public view {
+        bytes4[7] memory functions = [
+            credit.settle.selector,
+            credit.openBatch.selector,
+            credit.pushChunk.selector,
+            credit.finaliseBatch.selector,
+            credit.abandonBatch.selector,
+            credit.pause.selector,
+            credit.unpause.selector
+        ];
+        for (uint256 i = 0; i < functions.length; ++i) {
+            (bool immediate, uint32 delay) = manager.canCall(address(this), address(credit), functions[i]);
+            vm.assertFalse(immediate || delay != 0, "restricted function");
+        }
+    }
+
+    function test_deployerGrantsNothing() public {
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                IAccessManager.AccessManagerUnauthorizedAccount.selector, address(this), manager.ADMIN_ROLE()
+            )
+        );
+        manager.grantRole(SETTLER_ROLE, address(this), 0);
     }
 
     function test_onlyTheSettlerSettles() public {

@@ -138,6 +138,35 @@ contract WithdrawalTest is CreditTest {
         credit.claimWithdrawal();
     }
 
+    /// @dev The market lets Alice owe what `freeCreditOf` says. Whatever she does from then on until the settlement, within
+    /// the delay, the position is paid. Her request before may be as old as she likes.
+    function testFuzz_coveredPositionIsAlwaysPaid(uint256 seed, uint8 first, uint8 exposure) public {
+        if (first != 0) request(ALICE, 1 + first % 100);
+        vm.warp(block.timestamp + seed % (2 * DELAY));
+        int96 owed = int96(uint96(exposure % (credit.freeCreditOf(ALICE) + 1)));
+        for (uint256 i = 0; i < 6; ++i) {
+            uint256 random = uint256(keccak256(abi.encode(seed, i)));
+            vm.warp(block.timestamp + random % (DELAY / 6));
+            actAtWill(random >> 128);
+        }
+        settle(BATCH, pair(ALICE, BOB, owed));
+        assertCredit(BOB, uint96(owed), "paid");
+    }
+
+    /// @dev Alice requests, cancels or claims, if she can.
+    function actAtWill(uint256 random) private {
+        (uint256 requested,, uint64 claimableAt) = credit.withdrawalOf(ALICE);
+        uint256 has = credit.balanceOf(ALICE);
+        if (requested == 0) {
+            if (has != 0) request(ALICE, 1 + random % has);
+        } else if (block.timestamp >= claimableAt) {
+            claim(ALICE);
+        } else if (random % 3 == 0) {
+            vm.prank(ALICE);
+            credit.cancelWithdrawal();
+        }
+    }
+
     function test_delayMustBeWithinAYear() public {
         vm.assertEq(credit.WITHDRAWAL_DELAY(), DELAY, "delay");
         uint64[2] memory delays = [uint64(0), 365 days + 1];

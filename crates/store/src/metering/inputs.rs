@@ -62,6 +62,56 @@ fn boundary(columns: Columns) -> Result<Option<Boundary>, StoreError> {
     Ok(Some(Boundary { at, epoch, registers }))
 }
 
+struct Row {
+    site_id: String,
+    member_id: String,
+    end_at: Option<DateTime<Utc>>,
+    end_epoch: Option<i32>,
+    end_import_mwh: Option<i64>,
+    end_export_mwh: Option<i64>,
+    end_production_mwh: Option<i64>,
+    start_at: Option<DateTime<Utc>>,
+    start_epoch: Option<i32>,
+    start_import_mwh: Option<i64>,
+    start_export_mwh: Option<i64>,
+    start_production_mwh: Option<i64>,
+    net_sale_wh: i64,
+    import_carry_wh: i64,
+    export_carry_wh: i64,
+}
+
+impl TryFrom<Row> for SiteInputs {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let end = Columns {
+            at: row.end_at,
+            epoch: row.end_epoch,
+            import_mwh: row.end_import_mwh,
+            export_mwh: row.end_export_mwh,
+            production_mwh: row.end_production_mwh,
+        };
+        let start = Columns {
+            at: row.start_at,
+            epoch: row.start_epoch,
+            import_mwh: row.start_import_mwh,
+            export_mwh: row.start_export_mwh,
+            production_mwh: row.start_production_mwh,
+        };
+        Ok(Self {
+            site_id: SiteId::new(&row.site_id)?,
+            member_id: MemberId::new(&row.member_id)?,
+            end: boundary(end)?,
+            start: boundary(start)?,
+            net_sale: Energy::from_wh(row.net_sale_wh),
+            carried: Carry {
+                import: Energy::from_wh(row.import_carry_wh),
+                export: Energy::from_wh(row.export_carry_wh),
+            },
+        })
+    }
+}
+
 /// What the energy of every site in `[slot_start, slot_end)` is computed from, by site.
 /// `previous_start` is the start of the slot before.
 ///
@@ -75,7 +125,8 @@ pub async fn inputs(
     slot_end: DateTime<Utc>,
 ) -> Result<Vec<SiteInputs>, StoreError> {
     // The second look for a start is only made where the first, for the slot's own start, fails.
-    let rows = sqlx::query!(
+    sqlx::query_as!(
+        Row,
         r#"WITH net AS (
                SELECT site_id, sum(wh)::bigint AS wh FROM (
                    SELECT seller_site_id AS site_id, energy_wh AS wh FROM trades
@@ -119,34 +170,10 @@ pub async fn inputs(
         slot_end
     )
     .fetch_all(db)
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(SiteInputs {
-                site_id: SiteId::new(&row.site_id)?,
-                member_id: MemberId::new(&row.member_id)?,
-                end: boundary(Columns {
-                    at: row.end_at,
-                    epoch: row.end_epoch,
-                    import_mwh: row.end_import_mwh,
-                    export_mwh: row.end_export_mwh,
-                    production_mwh: row.end_production_mwh,
-                })?,
-                start: boundary(Columns {
-                    at: row.start_at,
-                    epoch: row.start_epoch,
-                    import_mwh: row.start_import_mwh,
-                    export_mwh: row.start_export_mwh,
-                    production_mwh: row.start_production_mwh,
-                })?,
-                net_sale: Energy::from_wh(row.net_sale_wh),
-                carried: Carry {
-                    import: Energy::from_wh(row.import_carry_wh),
-                    export: Energy::from_wh(row.export_carry_wh),
-                },
-            })
-        })
-        .collect()
+    .await?
+    .into_iter()
+    .map(SiteInputs::try_from)
+    .collect()
 }
 
 /// How many meters have no reading of `slot_end` although one may still come.

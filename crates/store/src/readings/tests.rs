@@ -137,10 +137,8 @@ async fn neighbours_are_the_nearest_of_the_epoch(pool: PgPool) {
     let id = community(&pool).await;
     store(&pool, &id, &[reading(1, 1), reading(1, 3), reading(1, 9), reading(2, 4)]).await;
     let found = neighbours(&pool, &id, &[key(4), key(1), key(10)]).await.unwrap();
-    let seqs: Vec<_> = found
-        .iter()
-        .map(|n| (n.before.as_ref().map(|b| b.seq), n.after.as_ref().map(|a| a.seq)))
-        .collect();
+    let seqs: Vec<_> =
+        found.iter().map(|n| (n.before.as_ref().map(|b| b.seq), n.after.as_ref().map(|a| a.seq))).collect();
     assert_eq!(seqs, [(Some(3), Some(9)), (None, Some(3)), (Some(9), None)]);
     assert_eq!(found[0].before.as_ref().unwrap().slot_end, boundary(3));
 }

@@ -34,15 +34,21 @@ abstract contract CreditTest {
         euro = new DemoEuro(address(this));
         manager = new AccessManager(address(this));
         credit = new EnergyCredit(euro, address(manager), DELAY, "Energy Credit", "ECR");
-        _allow(credit.settle.selector, SETTLER_ROLE, SETTLER, "settler");
-        _allow(credit.pause.selector, PAUSER_ROLE, PAUSER, "pauser");
+        bytes4[] memory settling = new bytes4[](5);
+        settling[0] = credit.settle.selector;
+        settling[1] = credit.openBatch.selector;
+        settling[2] = credit.pushChunk.selector;
+        settling[3] = credit.finaliseBatch.selector;
+        settling[4] = credit.abandonBatch.selector;
+        _allow(settling, SETTLER_ROLE, SETTLER, "settler");
+        bytes4[] memory pausing = new bytes4[](1);
+        pausing[0] = credit.pause.selector;
+        _allow(pausing, PAUSER_ROLE, PAUSER, "pauser");
         manager.grantRole(manager.ADMIN_ROLE(), ADMIN, 0);
         manager.renounceRole(manager.ADMIN_ROLE(), address(this));
     }
 
-    function _allow(bytes4 selector, uint64 role, address holder, string memory label) private {
-        bytes4[] memory selectors = new bytes4[](1);
-        selectors[0] = selector;
+    function _allow(bytes4[] memory selectors, uint64 role, address holder, string memory label) private {
         manager.labelRole(role, label);
         manager.setTargetFunctionRole(address(credit), selectors, role);
         manager.grantRole(role, holder, 0);

@@ -1,0 +1,58 @@
+//! Reads `sites.csv`.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use super::table::{Table, shorten};
+use super::{DataSetError, Limits, Problem, Site};
+
+const HEADER: &[&str] = &[
+    "site_id",
+    "connection_node",
+    "load_kinds",
+    "load_profiles",
+    "load_peak_w",
+    "pv_peak_w",
+    "battery_wh",
+    "battery_w",
+];
+
+/// Reads the sites in the order of the file.
+pub(super) fn read(file: &Path, limits: &Limits) -> Result<Vec<Site>, DataSetError> {
+    let mut table = Table::open(file, HEADER, limits)?;
+    let mut sites = Vec::new();
+    let mut seen = HashSet::new();
+    while table.next_line()? {
+        if table.lines() > limits.sites {
+            return Err(table.fail(None, Problem::TooMany { what: "sites", limit: limits.sites }));
+        }
+        let site = site(&table, limits)?;
+        if !seen.insert(site.id.clone()) {
+            return Err(table.fail(Some(0), Problem::DuplicateSite(site.id)));
+        }
+        sites.push(site);
+    }
+    if sites.is_empty() { Err(table.empty()) } else { Ok(sites) }
+}
+
+fn site(table: &Table, limits: &Limits) -> Result<Site, DataSetError> {
+    let id = table.cell(0);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if id.is_empty() || id.len() > 64 || !id.bytes().all(plain) {
+        return Err(table.fail(Some(0), Problem::SiteId(shorten(id))));
+    }
+    Ok(Site {
+        id: id.to_owned(),
+        connection_node: shorten(table.cell(1)),
+        load_kinds: list(table.cell(2)),
+        load_profiles: list(table.cell(3)),
+        load_peak_w: table.number(4, limits.power_w)?,
+        pv_peak_w: table.number(5, limits.power_w)?,
+        battery_wh: table.number(6, limits.energy_wh)?,
+        battery_w: table.number(7, limits.power_w)?,
+    })
+}
+
+fn list(cell: &str) -> Vec<String> {
+    cell.split('+').filter(|part| !part.is_empty()).map(shorten).collect()
+}

@@ -1,0 +1,148 @@
+//! The demonstration's chain side: accounts, contracts, and credits to start with.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use domain::ids::{AccountId, ClientId, CommunityId};
+use domain::units::Money;
+use rand::Rng;
+use service::config::ConfigFile;
+use settlement::chain::evm::{CustodialAccounts, EvmChain, SignerKey};
+use settlement::config::{ChainConfig, SettlementConfig, send_policy};
+use settlement::context::{Context, Settling};
+use settlement::deploy::{DeploySettings, deploy};
+use settlement::{deposits, reconcile};
+use store::PgPool;
+use store::members::{self, Account};
+
+use crate::enrol::Enrolment;
+use crate::parts::Parts;
+
+const NANO_PER_UNIT: i64 = 1_000_000_000;
+/// What a member holds at first: some hundred days of a household's bills.
+const MEMBER_UNITS: i64 = 5_000;
+/// What the community's own accounts hold at first: the grid account pays for what members export.
+const GRID_UNITS: i64 = 1_000_000;
+const RESERVE_UNITS: i64 = 100_000;
+const DEMONSTRATION_CURRENCY_UNITS: i64 = 1_000_000_000;
+
+/// Everything that settles.
+pub struct Chain {
+    /// The settings of the chain.
+    pub chain_config: ChainConfig,
+    /// The settings of settlement.
+    pub settlement_config: SettlementConfig,
+    /// The adapter.
+    pub evm: Arc<EvmChain>,
+    context: Context,
+}
+
+impl Chain {
+    /// Connects to the chain with a key made at the first start, funded if the chain is ours.
+    ///
+    /// # Errors
+    /// When the node does not answer or serves another chain than configured.
+    pub async fn connect(
+        config: &ConfigFile,
+        parts: &Parts,
+        pool: &PgPool,
+        community: &CommunityId,
+        state: &Path,
+    ) -> anyhow::Result<Self> {
+        let chain_config: ChainConfig = config.section("chain")?;
+        chain_config.validate()?;
+        let settlement_config: SettlementConfig = config.section("settlement")?;
+        settlement_config.validate()?;
+        let key = SignerKey::read_or_create(&state.join("secrets/chain_signer_key"), &entropy())?;
+        let evm = Arc::new(EvmChain::new(chain_config.node(), &key)?);
+        let context = Context {
+            pool: pool.clone(),
+            chain: evm.clone(),
+            clock: domain::time::Clock::System,
+            community_id: community.clone(),
+            policy: send_policy(&chain_config, &settlement_config),
+        };
+        settlement::chain::Chain::check(evm.as_ref()).await?;
+        parts.fund(&key.address().to_string()).await?;
+        Ok(Self { chain_config, settlement_config, evm, context })
+    }
+
+    /// Deploys the contracts, or finds them; a development chain that starts empty is told its transactions again.
+    ///
+    /// # Errors
+    /// When the chain refuses a step.
+    pub async fn deploy(&self) -> anyhow::Result<store::communities::Contract> {
+        let settings = DeploySettings {
+            currency: self.settlement_config.currency()?,
+            administrator: self.settlement_config.administrator()?,
+            withdrawal_delay_s: self.settlement_config.withdrawal_delay_s,
+            demonstration_currency: units(DEMONSTRATION_CURRENCY_UNITS),
+            name: "Energy Credit".to_owned(),
+            symbol: "ECR".to_owned(),
+        };
+        Ok(deploy(&self.context, &settings).await?)
+    }
+
+    /// Asks for the credits that each account starts with. Asking again changes nothing.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn endow(&self) -> anyhow::Result<()> {
+        for account in members::accounts(&self.context.pool, &self.context.community_id).await? {
+            let amount = match account.kind.as_str() {
+                "member" => units(MEMBER_UNITS),
+                "grid" => units(GRID_UNITS),
+                "reserve" => units(RESERVE_UNITS),
+                _ => continue,
+            };
+            let id = ClientId::new(&format!("start-{}", account.account_id))?;
+            deposits::request(&self.context, &account.account_id, &id, amount).await?;
+        }
+        Ok(())
+    }
+
+    /// Compares the ledger with the chain, account by account; the differences, in words.
+    ///
+    /// # Errors
+    /// When the database or the node does not answer.
+    pub async fn differences(&self) -> anyhow::Result<Vec<String>> {
+        let settling = Settling::of(self.context.clone()).await?;
+        let report = reconcile::reconcile(&settling).await?;
+        Ok(report.differences.iter().map(ToString::to_string).collect())
+    }
+}
+
+/// Gives each member and each of the community's own accounts an address, derived from a seed made at the first
+/// start: an account keeps the index it was given.
+///
+/// # Errors
+/// When the seed cannot be stored or the database does not answer.
+pub async fn enrol_accounts(
+    pool: &PgPool,
+    community: &CommunityId,
+    state: &Path,
+    enrolments: &[Enrolment],
+) -> anyhow::Result<()> {
+    let seed = CustodialAccounts::read_or_create(&state.join("secrets/chain_account_seed"), &entropy())?;
+    let own = [AccountId::grid(), AccountId::network(), AccountId::platform(), AccountId::reserve()];
+    let own = own.map(|id| (id.to_string(), id)).into_iter();
+    let of_members = enrolments
+        .iter()
+        .map(|enrolment| Ok(("member".to_owned(), AccountId::of_member(&enrolment.member.member_id)?)));
+    let all = own.map(Ok).chain(of_members).collect::<Result<Vec<_>, domain::ids::InvalidId>>()?;
+    for (index, (kind, account_id)) in (0_u32..).zip(all) {
+        let chain_address = seed.address(index)?.to_string();
+        members::insert_account(pool, community, &Account { account_id, kind, chain_address }).await?;
+    }
+    Ok(())
+}
+
+fn entropy() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    rand::rng().fill_bytes(&mut bytes);
+    bytes
+}
+
+const fn units(units: i64) -> Money {
+    Money::from_nano(units * NANO_PER_UNIT)
+}

@@ -1,0 +1,134 @@
+//! The three servers that a community needs: own ones, or existing ones where a URL is given.
+
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::anvil::{Anvil, AnvilOptions, Mining, package_binary};
+use crate::broker::{Broker, BrokerOptions};
+use crate::cli::DemoArgs;
+use crate::postgres::{Postgres, PostgresOptions, package_binaries_dir};
+use crate::with_postgres::NPM_DIR;
+
+/// Where `make setup` puts the chain's program, from the repository's folder.
+pub const CONTRACTS_DIR: &str = "settlement/contracts";
+const POSTGRES_PORT: u16 = 15_432;
+const MQTT_PORT: u16 = 11_883;
+const CHAIN_PORT: u16 = 18_545;
+
+/// What runs beside the services, and how it is reached.
+#[derive(Debug)]
+pub struct Parts {
+    postgres: Option<Postgres>,
+    anvil: Option<Anvil>,
+    /// The database's URL, password included.
+    pub database_url: String,
+    /// The broker's MQTT 5 listener, for agents and ingest.
+    pub mqtt_url: String,
+    /// The broker's MQTT 3.1.1 listener, for simulated devices.
+    pub device_mqtt_url: String,
+    /// The chain's JSON-RPC.
+    pub chain_rpc_url: String,
+    /// Lines for people: what runs where, and which ports had to be replaced.
+    pub notes: Vec<String>,
+}
+
+impl Parts {
+    /// Starts what is not given. `state` is the folder of everything stored.
+    ///
+    /// # Errors
+    /// The first part that does not start, in a line that says what to do; those before it are stopped.
+    pub async fn start(args: &DemoArgs, state: &Path) -> anyhow::Result<Self> {
+        let mut notes = Vec::new();
+        let (postgres, database_url) = database(args, state, &mut notes).await?;
+        let (mqtt_url, device_mqtt_url) = broker(args, &mut notes).await?;
+        let (anvil, chain_rpc_url) = chain(args, state, &mut notes).await?;
+        Ok(Self { postgres, anvil, database_url, mqtt_url, device_mqtt_url, chain_rpc_url, notes })
+    }
+
+    /// Gives `address` currency for its fees, if the chain is ours; an existing chain's accounts are its owner's.
+    ///
+    /// # Errors
+    /// When the chain does not answer.
+    pub async fn fund(&self, address: &str) -> anyhow::Result<()> {
+        const BALANCE_WEI: u128 = 1_000_000_000_000_000_000_000;
+        if let Some(anvil) = &self.anvil {
+            anvil.set_balance(address, BALANCE_WEI).await.context("cannot fund the settler's account")?;
+        }
+        Ok(())
+    }
+
+    /// Stops what was started, the chain first: the database holds everything.
+    ///
+    /// # Errors
+    /// When a child does not stop.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        if let Some(anvil) = self.anvil {
+            anvil.stop().await?;
+        }
+        if let Some(postgres) = self.postgres {
+            postgres.stop().await?;
+        }
+        Ok(())
+    }
+}
+
+/// The options of the private server; `--fresh` erases by the same.
+#[must_use]
+pub fn postgres_options(state: &Path) -> PostgresOptions {
+    let mut options = PostgresOptions::new(package_binaries_dir(Path::new(NPM_DIR)), state.to_owned());
+    options.preferred_port = Some(POSTGRES_PORT);
+    options
+}
+
+async fn database(
+    args: &DemoArgs,
+    state: &Path,
+    notes: &mut Vec<String>,
+) -> anyhow::Result<(Option<Postgres>, String)> {
+    if let Some(url) = &args.database_url {
+        notes.push("PostgreSQL: the one in DATABASE_URL".to_owned());
+        return Ok((None, url.clone()));
+    }
+    let postgres = Postgres::start(postgres_options(state)).await?;
+    notes.push(postgres.notice());
+    let url = postgres.url().to_owned();
+    Ok((Some(postgres), url))
+}
+
+async fn broker(args: &DemoArgs, notes: &mut Vec<String>) -> anyhow::Result<(String, String)> {
+    if let Some(url) = &args.mqtt_url {
+        notes.push(format!("MQTT broker: {url}"));
+        return Ok((url.clone(), url.clone()));
+    }
+    let options = BrokerOptions { preferred_v5_port: Some(MQTT_PORT), ..BrokerOptions::default() };
+    let broker = Broker::start(options).await?;
+    let mut line = format!("MQTT broker on {} (devices: {})", broker.v5_url(), broker.v4_url());
+    for port in broker.taken_ports() {
+        line.push_str(&format!("; port {port} is taken"));
+    }
+    notes.push(line);
+    Ok((broker.v5_url(), broker.v4_url()))
+}
+
+async fn chain(
+    args: &DemoArgs,
+    state: &Path,
+    notes: &mut Vec<String>,
+) -> anyhow::Result<(Option<Anvil>, String)> {
+    if let Some(url) = &args.chain_rpc_url {
+        notes.push(format!("EVM chain {}: {url}", args.chain_id));
+        return Ok((None, url.clone()));
+    }
+    let anvil = Anvil::start(AnvilOptions {
+        binary: package_binary(Path::new(CONTRACTS_DIR)),
+        run_dir: state.join("anvil"),
+        chain_id: args.chain_id,
+        mining: Mining::Automine { seconds: 1 },
+        preferred_port: Some(CHAIN_PORT),
+    })
+    .await?;
+    notes.push(anvil.notice());
+    let url = anvil.url().to_string();
+    Ok((Some(anvil), url))
+}

@@ -1,0 +1,177 @@
+//! One community's matching: commands from the queue to the books, and what follows to the rows.
+//!
+//! One process leads a community. It takes the submitted commands in the order of their numbers, in
+//! bounded batches; checks each against slot, tariff and credits; gives the accepted ones their
+//! sequence; and stores commands, orders and trades of a batch in one transaction. Memory is a cache:
+//! the books are rebuilt from the accepted commands at the start and after any failed batch.
+
+mod batch;
+mod credits;
+mod persist;
+mod request;
+mod slot_book;
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+use domain::ids::{MemberId, SiteId};
+use domain::time::Clock;
+use store::communities::Community;
+use store::slots::SlotStatus;
+use store::{PgPool, communities, members, orders, slots, trades};
+
+use crate::book::{Owner, Resting};
+use crate::rules::SlotRules;
+use crate::validate::SlotTerms;
+
+pub use request::Refused;
+use slot_book::SlotBook;
+
+/// How many commands are decided in one transaction.
+pub const BATCH_COMMANDS: i64 = 500;
+/// How many open slots one community may have.
+const MAX_OPEN_SLOTS: i64 = 10_000;
+const REPLAY_PAGE: i64 = 5_000;
+
+/// What one tick of the runner did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Matched {
+    /// Commands that were accepted.
+    pub accepted: usize,
+    /// Commands that were refused.
+    pub refused: usize,
+    /// Trades that were made.
+    pub trades: usize,
+}
+
+/// The books of one community's open slots, and the queue that feeds them.
+#[derive(Debug)]
+pub struct Runner {
+    pool: PgPool,
+    clock: Clock,
+    community: Community,
+    rules: SlotRules,
+    books: Option<Books>,
+}
+
+/// What is rebuilt from the rows.
+#[derive(Debug, Default)]
+struct Books {
+    slots: BTreeMap<DateTime<Utc>, SlotBook>,
+    next_seq: i64,
+    next_trade_id: i64,
+    members: Members,
+}
+
+/// Whose a site is, and a number for each member that the books can compare.
+#[derive(Debug, Default)]
+struct Members {
+    sites: HashMap<String, MemberId>,
+    owners: HashMap<MemberId, Owner>,
+}
+
+impl Runner {
+    /// A runner that has not looked at the rows yet.
+    #[must_use]
+    pub fn new(pool: PgPool, clock: Clock, community: Community) -> Self {
+        let rules = SlotRules::of(&community);
+        Self { pool, clock, community, rules, books: None }
+    }
+
+    /// Takes newly opened slots in, lets closed ones go, and decides one batch of commands. A tick
+    /// that finds nothing changes nothing.
+    ///
+    /// # Errors
+    /// The database's error. Nothing of the batch is stored then, and the books are rebuilt at the
+    /// next tick.
+    pub async fn tick(&mut self) -> anyhow::Result<Matched> {
+        // Taken out, and only put back when all went well: after a failure nobody knows whether the
+        // rows or the books are ahead.
+        let mut books = match self.books.take() {
+            Some(books) => books,
+            None => self.rebuild().await?,
+        };
+        self.follow_slots(&mut books).await?;
+        let commands = orders::submitted(&self.pool, &self.community.community_id, BATCH_COMMANDS).await?;
+        let mut matched = Matched::default();
+        if !commands.is_empty() {
+            matched = self.decide(&mut books, &commands).await?;
+        }
+        self.books = Some(books);
+        Ok(matched)
+    }
+
+    /// The resting orders of a slot in the order in which they would trade, if its book is loaded.
+    #[must_use]
+    pub fn resting(&self, slot_start: DateTime<Utc>) -> Option<Vec<Resting>> {
+        Some(self.books.as_ref()?.slots.get(&slot_start)?.resting())
+    }
+
+    async fn rebuild(&self) -> anyhow::Result<Books> {
+        let id = &self.community.community_id;
+        let mut books = Books {
+            next_seq: orders::last_accepted_seq(&self.pool, id).await? + 1,
+            next_trade_id: trades::last_id(&self.pool, id).await? + 1,
+            ..Books::default()
+        };
+        books.members.load(&self.pool, &self.community).await?;
+        Ok(books)
+    }
+
+    /// Loads the books of slots that are open and not loaded yet, and drops those of closed slots.
+    async fn follow_slots(&self, books: &mut Books) -> anyhow::Result<()> {
+        let id = &self.community.community_id;
+        let mut open = slots::with_status(&self.pool, id, SlotStatus::Open, MAX_OPEN_SLOTS).await?;
+        // Slots that were made up for after a stop close before anybody can trade in them.
+        let last_closed = self.rules.last_closed_start(self.clock.now());
+        open.retain(|slot| slot.slot_start > last_closed);
+        books.slots.retain(|start, _| open.iter().any(|slot| slot.slot_start == *start));
+        for slot in open {
+            if !books.slots.contains_key(&slot.slot_start) {
+                let book = self.replay(&mut books.members, slot.slot_start).await?;
+                books.slots.insert(slot.slot_start, book);
+            }
+        }
+        Ok(())
+    }
+
+    /// Rebuilds a slot's book from its accepted commands, in their sequence.
+    async fn replay(&self, members: &mut Members, slot_start: DateTime<Utc>) -> anyhow::Result<SlotBook> {
+        let id = &self.community.community_id;
+        let tariff = communities::tariff_at(&self.pool, id, slot_start).await?;
+        let gate_closure = self.rules.gate_closure(slot_start);
+        let terms = SlotTerms::new(gate_closure, &tariff, self.community.max_order)?;
+        let mut book = SlotBook::new(slot_start, terms);
+        let mut last_seq = 0;
+        loop {
+            let page = orders::accepted_of_slot(&self.pool, id, slot_start, last_seq, REPLAY_PAGE).await?;
+            for command in &page {
+                last_seq = command.accepted_seq.unwrap_or(last_seq);
+                book.replay(command, last_seq, members)?;
+            }
+            if page.is_empty() {
+                return Ok(book);
+            }
+        }
+    }
+}
+
+impl Members {
+    async fn load(&mut self, pool: &PgPool, community: &Community) -> anyhow::Result<()> {
+        for site in members::sites(pool, &community.community_id).await? {
+            self.sites.insert(site.site_id.to_string(), site.member_id);
+        }
+        Ok(())
+    }
+
+    fn owns(&self, member: &MemberId, site: &SiteId) -> bool {
+        self.sites.get(site.as_str()) == Some(member)
+    }
+
+    /// The number of a member; the same for as long as the books live.
+    fn owner(&mut self, member: &MemberId) -> Owner {
+        // A community has far fewer members than there are numbers.
+        let next = Owner(u32::try_from(self.owners.len()).unwrap_or(u32::MAX));
+        *self.owners.entry(member.clone()).or_insert(next)
+    }
+}

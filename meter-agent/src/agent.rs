@@ -1,0 +1,178 @@
+//! One agent: its devices, its outbox and its connection, put together and run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use domain::time::Clock;
+use p256::ecdsa::SigningKey;
+use service::health::Heartbeat;
+use service::lifecycle::Shutdown;
+use tokio::sync::{Mutex, Notify};
+
+use crate::config::{Access, AgentConfig, AgentPlan, DevicePlan};
+use crate::link::MqttConfig;
+use crate::modbus::{Bus, BusTiming, Endpoint, ModbusMeter, SharedBus};
+use crate::mqtt_device::{self, Hub, MqttMeter};
+use crate::outbox::Outbox;
+use crate::poll::{Group, PolledDevice, Poller, Signer};
+use crate::publish::Publisher;
+use crate::source::MeterSource;
+use crate::sunspec::SunSpecMeter;
+use crate::template::Library;
+
+const HEARTBEAT_EVERY: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// What an agent is given.
+#[derive(Clone)]
+pub struct AgentDeps {
+    /// The clock.
+    pub clock: Clock,
+    /// The agent's signing key; see [`crate::keys::load_or_create`].
+    pub signing_key: SigningKey,
+    /// Changes with every start; 1 to 64 characters.
+    pub boot_id: String,
+    /// Spreads the retries of many agents.
+    pub jitter_seed: u64,
+}
+
+impl std::fmt::Debug for AgentDeps {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AgentDeps").field("boot_id", &self.boot_id).finish_non_exhaustive()
+    }
+}
+
+/// Runs an agent until the service stops. Several may run in one process.
+///
+/// # Errors
+/// If the configuration, the outbox or the broker's section cannot be used; nothing was started then.
+pub async fn run(
+    config: AgentConfig,
+    mqtt: MqttConfig,
+    deps: AgentDeps,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    let plan = AgentPlan::check(&config, &Library::embedded()?)?;
+    let options = mqtt.options(plan.agent_id.as_str())?;
+    let first_epoch = epoch_of(deps.clock.now());
+    let outbox = Arc::new(Outbox::open(&plan.outbox_file, config.outbox_max_records, first_epoch)?);
+    let stored = Arc::new(Notify::new());
+    let signer = Arc::new(Signer {
+        key: deps.signing_key,
+        community_id: plan.community_id.clone(),
+        agent_id: plan.agent_id.clone(),
+        boot_id: deps.boot_id,
+        time_status: config.time_status,
+    });
+    let groups = connect(&plan, &deps.clock, &shutdown);
+    tracing::info!(agent_id = %plan.agent_id, devices = plan.devices.len(), endpoints = groups.len(),
+        waiting = outbox.depth()?, "the agent starts");
+    let mut poller =
+        Poller::new(plan.timing, groups, outbox.clone(), signer, deps.clock.clone(), stored.clone());
+    let mut publisher = Publisher::new(outbox, &plan.community_id, &plan.agent_id, plan.limits, stored);
+    let heartbeat = Heartbeat::new(config.heartbeat_file);
+    let beats = async {
+        heartbeat.beat();
+        while shutdown.sleep(HEARTBEAT_EVERY).await {
+            heartbeat.beat();
+        }
+    };
+    tokio::join!(poller.run(&shutdown), publisher.run(options, deps.jitter_seed, &shutdown), beats);
+    Ok(())
+}
+
+/// The epoch that meters begin with which a new outbox does not know: minutes since 2020. An agent that
+/// lost its outbox so never uses the numbers of an earlier epoch again.
+#[must_use]
+pub fn epoch_of(now: DateTime<Utc>) -> i32 {
+    const START_OF_2020_S: i64 = 1_577_836_800;
+    i32::try_from((now.timestamp() - START_OF_2020_S) / 60).unwrap_or(1).max(1)
+}
+
+/// A source for each device: one group an endpoint that is asked, one a device that speaks by itself.
+fn connect(plan: &AgentPlan, clock: &Clock, shutdown: &Shutdown) -> Vec<Group> {
+    let hubs = listen(plan, clock, shutdown);
+    let mut buses: BTreeMap<&Endpoint, (SharedBus, Group)> = BTreeMap::new();
+    let mut groups = Vec::new();
+    for device in &plan.devices {
+        match &device.access {
+            Access::Modbus { endpoint, unit } => {
+                let timing = BusTiming::from(&device.template.quirks);
+                let (bus, group) = buses.entry(endpoint).or_insert_with(|| {
+                    (Arc::new(Mutex::new(Bus::new(endpoint.clone(), timing))), Group::default())
+                });
+                // Nobody else holds the lock before the first boundary.
+                if let Ok(mut bus) = bus.try_lock() {
+                    bus.be_patient(timing);
+                }
+                group
+                    .devices
+                    .extend(modbus_source(device, bus.clone(), *unit, clock).map(|s| polled(device, s)));
+            }
+            Access::Mqtt { endpoint, topic } => {
+                let Some(hub) = hubs.get(endpoint) else { continue };
+                let meter = MqttMeter::new(hub.clone(), topic, device.template.clone());
+                let devices = meter.into_iter().map(|meter| polled(device, Box::new(meter))).collect();
+                groups.push(Group { devices });
+            }
+        }
+    }
+    groups.extend(buses.into_values().map(|(_, group)| group));
+    groups
+}
+
+/// One connection to each broker that devices publish to.
+fn listen<'a>(plan: &'a AgentPlan, clock: &Clock, shutdown: &Shutdown) -> BTreeMap<&'a Endpoint, Arc<Hub>> {
+    let mut topics: BTreeMap<&Endpoint, BTreeSet<String>> = BTreeMap::new();
+    for device in &plan.devices {
+        if let Access::Mqtt { endpoint, topic } = &device.access {
+            let own = mqtt_device::topics(&device.template, topic).unwrap_or_default();
+            topics.entry(endpoint).or_default().extend(own);
+        }
+    }
+    let mut hubs = BTreeMap::new();
+    for (endpoint, topics) in topics {
+        let hub = Arc::new(Hub::new(clock.clone(), topics));
+        // An id of its own: a broker drops the older of two connections with one id.
+        let client_id = format!("{}-devices", plan.agent_id);
+        tokio::spawn(mqtt_device::listen(hub.clone(), endpoint.clone(), client_id, shutdown.clone()));
+        hubs.insert(endpoint, hub);
+    }
+    hubs
+}
+
+/// A source for a unit on a Modbus endpoint.
+#[must_use]
+pub fn modbus_source(
+    device: &DevicePlan,
+    bus: SharedBus,
+    unit: u8,
+    clock: &Clock,
+) -> Option<Box<dyn MeterSource>> {
+    let template = device.template.clone();
+    if template.sunspec.is_some() {
+        SunSpecMeter::new(bus, unit, template, clock.clone()).map(|meter| Box::new(meter) as _)
+    } else {
+        ModbusMeter::new(bus, unit, template, clock.clone()).map(|meter| Box::new(meter) as _)
+    }
+}
+
+fn polled(device: &DevicePlan, source: Box<dyn MeterSource>) -> PolledDevice {
+    let template = &device.template;
+    let name = format!("{}@{}", template.id, template.version);
+    let mut polled = PolledDevice::new(device.meter_id.clone(), name, source);
+    polled.sleeps_at_night = template.quirks.sleeps_at_night;
+    polled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_outbox_begins_with_a_later_epoch() {
+        let at = |s| DateTime::from_timestamp(s, 0).unwrap();
+        assert!(epoch_of(at(1_795_000_060)) > epoch_of(at(1_795_000_000)));
+        assert_eq!(epoch_of(at(0)), 1);
+    }
+}

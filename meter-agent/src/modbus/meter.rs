@@ -1,0 +1,290 @@
+//! A device with a register map of its own, read as its template says.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use domain::time::Clock;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::blocks::{Block, plan, split, words_of};
+use super::{Bus, ExceptionClass, SharedBus};
+use crate::decode::{DecodeError, Scalar, decode, to_quantity, to_register};
+use crate::source::{Device, MeterSource, Sample, SourceError};
+use crate::template::{ModbusAccess, PointName, RegisterPoint, Template};
+
+/// One unit on a Modbus endpoint.
+#[derive(Debug)]
+pub struct ModbusMeter {
+    bus: SharedBus,
+    unit: u8,
+    template: Arc<Template>,
+    access: ModbusAccess,
+    /// What is asked for; learns which blocks the device refuses and which points it lacks.
+    blocks: Vec<Block>,
+    clock: Clock,
+}
+
+impl ModbusMeter {
+    /// A unit read with a template; `None` if the template is of another protocol.
+    #[must_use]
+    pub fn new(bus: SharedBus, unit: u8, template: Arc<Template>, clock: Clock) -> Option<Self> {
+        let access = template.modbus.clone()?;
+        let blocks = plan(&access.points, template.quirks.max_block_words, template.quirks.max_gap_words);
+        Some(Self { bus, unit, template, access, blocks, clock })
+    }
+
+    async fn sample(&mut self) -> Result<Sample, SourceError> {
+        let bus = self.bus.clone();
+        let mut bus = bus.lock().await;
+        let words = self.read_blocks(&mut bus).await;
+        if self.template.quirks.single_client {
+            bus.close();
+        }
+        let device =
+            Device { vendor: self.template.vendor.clone(), model: self.template.model.clone(), serial: None };
+        assemble(&self.access.points, &words?, Sample::empty(device, self.clock.now()))
+    }
+
+    /// Reads every block. A block refused because of a register between its values is split, once for
+    /// all; so each pass asks at most once a block and once a point.
+    async fn read_blocks(&mut self, bus: &mut Bus) -> Result<Words, SourceError> {
+        let mut words = Words::new();
+        let mut done = Vec::with_capacity(self.blocks.len());
+        let mut queue: VecDeque<Block> = self.blocks.iter().cloned().collect();
+        while let Some(block) = queue.pop_front() {
+            match bus.read(self.unit, block.function, block.start, block.count).await {
+                Ok(answer) => {
+                    for name in &block.points {
+                        let point = self.access.points.get(name);
+                        let own = point.and_then(|point| words_of(&block, &answer, point));
+                        words.insert(*name, own.map(<[u16]>::to_vec).unwrap_or_default());
+                    }
+                    done.push(block);
+                }
+                Err(error) if error.exception() != Some(ExceptionClass::NotThere) => return Err(error.into()),
+                Err(_) if block.points.len() > 1 => {
+                    for part in split(&block, &self.access.points).into_iter().rev() {
+                        queue.push_front(part);
+                    }
+                }
+                Err(error) => match self.without(&block) {
+                    Absence::Matters => return Err(error.into()),
+                    Absence::MayEnd => done.push(block),
+                    Absence::Stays => {}
+                },
+            }
+        }
+        self.blocks = done;
+        Ok(words)
+    }
+
+    /// What it means that the device refuses a block of one point.
+    fn without(&self, block: &Block) -> Absence {
+        let mut points = block.points.iter().filter_map(|name| Some((name, self.access.points.get(name)?)));
+        match points.next() {
+            Some((name, point)) if needed(*name, point) => Absence::Matters,
+            Some((_, point)) if !point.optional => Absence::MayEnd,
+            _ => Absence::Stays,
+        }
+    }
+}
+
+/// What it means that a device refuses a point.
+enum Absence {
+    /// The reading is worth nothing without it.
+    Matters,
+    /// It is not known now; some devices refuse a power while they sleep.
+    MayEnd,
+    /// The model comes without it: it is not asked for again.
+    Stays,
+}
+
+impl MeterSource for ModbusMeter {
+    fn read(
+        &mut self,
+        _not_before: DateTime<Utc>,
+        _patience: Duration,
+    ) -> BoxFuture<'_, Result<Sample, SourceError>> {
+        self.sample().boxed()
+    }
+}
+
+/// The words of each point that was read.
+type Words = BTreeMap<PointName, Vec<u16>>;
+
+/// Makes a sample of the words that were read.
+fn assemble(
+    points: &BTreeMap<PointName, RegisterPoint>,
+    words: &Words,
+    mut sample: Sample,
+) -> Result<Sample, SourceError> {
+    let mut powers = BTreeMap::new();
+    for (name, words) in words {
+        let Some(point) = points.get(name) else { continue };
+        let failed = |error| SourceError::Decode { point: name.as_str(), error };
+        let scalar = match decode(words, point.value_type, point.word_order, point.not_available_bits()) {
+            Ok(scalar) => scalar,
+            Err(DecodeError::NotAvailable | DecodeError::NotFinite) if !needed(*name, point) => {
+                sample.quality.push(format!("{}_not_available", name.as_str()));
+                continue;
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        match name {
+            PointName::ImportEnergy | PointName::ExportEnergy | PointName::ProductionEnergy => {
+                energy(&mut sample, *name, point, &scalar, words).map_err(failed)?;
+            }
+            PointName::Serial => sample.device.serial = Some(text(&scalar)),
+            PointName::Status => status(point, &scalar)?,
+            _ => {
+                let value = to_quantity(&scalar, point.scale_pow10, point.unit).map_err(failed)?;
+                plausible(*name, point, value)?;
+                match name {
+                    PointName::Voltage => sample.voltage_v = Some(value),
+                    PointName::Frequency => sample.frequency_hz = Some(value),
+                    _ => drop(powers.insert(*name, value * point.sign.factor())),
+                }
+            }
+        }
+    }
+    let absent = points.keys().filter(|name| !words.contains_key(name));
+    sample.quality.extend(absent.map(|name| format!("{}_not_available", name.as_str())));
+    sample.power_w = power(&powers);
+    Ok(sample)
+}
+
+/// A value whose absence makes the whole reading worthless.
+fn needed(name: PointName, point: &RegisterPoint) -> bool {
+    !point.optional && matches!(name, PointName::ImportEnergy | PointName::ExportEnergy | PointName::Status)
+}
+
+fn energy(
+    sample: &mut Sample,
+    name: PointName,
+    point: &RegisterPoint,
+    scalar: &Scalar,
+    words: &[u16],
+) -> Result<(), DecodeError> {
+    let unsigned = match scalar {
+        Scalar::Integer(value) if point.absolute => Scalar::Integer(value.saturating_abs()),
+        other => other.clone(),
+    };
+    let decoded = to_register(&unsigned, point.scale_pow10, point.unit)?;
+    sample.coarsen(decoded.resolution_mwh);
+    sample.raw.insert(name.as_str(), words.iter().map(|word| format!("{word:04X}")).collect());
+    match name {
+        PointName::ImportEnergy => sample.import = Some(decoded.register),
+        PointName::ExportEnergy => sample.export = Some(decoded.register),
+        _ => sample.production = Some(decoded.register),
+    }
+    Ok(())
+}
+
+fn status(point: &RegisterPoint, scalar: &Scalar) -> Result<(), SourceError> {
+    match (point.must_equal, scalar) {
+        (Some(expected), Scalar::Integer(got)) if *got != i128::from(expected) => {
+            Err(SourceError::Status { expected, got: *got })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn plausible(name: PointName, point: &RegisterPoint, value: f64) -> Result<(), SourceError> {
+    match point.plausible {
+        Some([least, most]) if !(least..=most).contains(&value) => {
+            Err(SourceError::Implausible { point: name.as_str(), value })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn text(scalar: &Scalar) -> String {
+    match scalar {
+        Scalar::Integer(value) => value.to_string(),
+        Scalar::Float { value, .. } => value.to_string(),
+        Scalar::Text(text) => text.clone(),
+    }
+}
+
+/// The power at the connection point, positive on import, from whatever the device gives.
+fn power(powers: &BTreeMap<PointName, f64>) -> Option<f64> {
+    let get = |name| powers.get(&name).copied();
+    get(PointName::ActivePower)
+        .or_else(|| Some(get(PointName::PowerImport)? - get(PointName::PowerExport)?))
+        .or_else(|| Some(get(PointName::PowerL1)? + get(PointName::PowerL2)? + get(PointName::PowerL3)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::template::Library;
+
+    fn sample(template: &str, words: &[(PointName, &[u16])]) -> Result<Sample, SourceError> {
+        let points = Library::embedded().unwrap().get(template).unwrap().modbus.clone().unwrap().points;
+        let words = words.iter().map(|(name, words)| (*name, words.to_vec())).collect();
+        assemble(&points, &words, Sample::empty(Device::default(), DateTime::UNIX_EPOCH))
+    }
+
+    const IMPORT: (PointName, &[u16]) = (PointName::ImportEnergy, &[0x4348, 0x0000]); // 200 kWh
+    const EXPORT: (PointName, &[u16]) = (PointName::ExportEnergy, &[0x4124, 0x0000]); // 10.25 kWh
+
+    #[test]
+    fn an_sdm630_is_read_whole() {
+        let sample = sample(
+            "eastron_sdm630",
+            &[
+                IMPORT,
+                EXPORT,
+                (PointName::ActivePower, &[0xc49a, 0x5000]),
+                (PointName::Serial, &[0x0012, 0xd687]),
+            ],
+        )
+        .unwrap();
+        let registers = sample.registers().unwrap();
+        assert_eq!((registers.import.mwh(), registers.export.mwh()), (200_000_000, 10_250_000));
+        assert_eq!(sample.power_w, Some(-1_234.5));
+        assert_eq!(sample.device.serial.as_deref(), Some("1234567"));
+        assert_eq!(sample.raw["import_energy"], "43480000");
+    }
+
+    #[test]
+    fn not_a_number_is_an_error_for_a_register_and_unknown_for_a_power() {
+        let nan: &[u16] = &[0x7fc0, 0x0000];
+        let error = sample("eastron_sdm630", &[(PointName::ImportEnergy, nan), EXPORT]).unwrap_err();
+        assert_eq!(error.class(), "decode");
+        let sample = sample("eastron_sdm630", &[IMPORT, EXPORT, (PointName::ActivePower, nan)]).unwrap();
+        assert_eq!(sample.power_w, None);
+        assert!(sample.quality.contains(&"active_power_not_available".to_owned()));
+    }
+
+    #[test]
+    fn a_wrong_word_order_is_caught_by_the_voltage() {
+        let swapped = sample("eastron_sdm630", &[IMPORT, EXPORT, (PointName::Voltage, &[0x8000, 0x4366])]);
+        assert_eq!(swapped.unwrap_err().class(), "implausible");
+    }
+
+    #[test]
+    fn a_meter_that_is_offline_does_not_count() {
+        let offline = sample("huawei_sun2000_meter", &[(PointName::Status, &[0])]);
+        assert_eq!(offline.unwrap_err().class(), "device_status");
+        let negative =
+            sample("huawei_sun2000_meter", &[(PointName::ExportEnergy, &[0xffff, 0xff9c])]).unwrap();
+        assert_eq!(negative.export.unwrap().mwh(), 1_000_000); // -100 of 0.01 kWh
+    }
+
+    #[test]
+    fn power_is_made_of_what_there_is() {
+        let one_direction = [(PointName::PowerImport, &[0, 0][..]), (PointName::PowerExport, &[0, 500][..])];
+        assert_eq!(sample("sma_shm2", &one_direction).unwrap().power_w, Some(-500.0));
+        let phases = [
+            (PointName::PowerL1, &[0, 100][..]),
+            (PointName::PowerL2, &[0, 20][..]),
+            (PointName::PowerL3, &[0xffff, 0xffff][..]),
+        ];
+        assert_eq!(sample("victron_gx", &phases).unwrap().power_w, Some(119.0));
+        assert_eq!(sample("victron_gx", &phases[..2]).unwrap().power_w, None);
+    }
+}

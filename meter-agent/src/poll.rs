@@ -1,0 +1,114 @@
+//! Reading every device at every slot boundary.
+//!
+//! Endpoints are read at the same time, the units of one endpoint in turn. What cannot be read in time
+//! is not stored for that boundary: registers are cumulative, so the next boundary closes the gap.
+
+mod boundary;
+mod device;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::slot::{Slot, SlotLength};
+use domain::time::Clock;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use service::lifecycle::Shutdown;
+use tokio::sync::Notify;
+
+pub use boundary::{Failure, Outcome};
+pub use device::{Group, PolledDevice, Signer};
+
+use crate::outbox::Outbox;
+
+/// How often the clock is looked at while nothing is due, so that a step of it is noticed.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
+/// When devices are read, and what for.
+#[derive(Debug, Clone, Copy)]
+pub struct PollTiming {
+    /// The community's slot length.
+    pub slot_length: SlotLength,
+    /// How long after a boundary its registers may still be read.
+    pub tolerance: TimeDelta,
+}
+
+impl PollTiming {
+    /// The default tolerance: a tenth of a slot, but at least two seconds.
+    #[must_use]
+    pub fn new(slot_length: SlotLength) -> Self {
+        let tolerance = (slot_length.delta() / 10).max(TimeDelta::seconds(2));
+        Self { slot_length, tolerance }
+    }
+}
+
+/// Reads all devices of an agent.
+#[derive(Debug)]
+pub struct Poller {
+    timing: PollTiming,
+    groups: Vec<Group>,
+    outbox: Arc<Outbox>,
+    signer: Arc<Signer>,
+    clock: Clock,
+    /// Told whenever something was stored.
+    stored: Arc<Notify>,
+}
+
+impl Poller {
+    /// A poller of `groups`, one an endpoint.
+    #[must_use]
+    pub fn new(
+        timing: PollTiming,
+        groups: Vec<Group>,
+        outbox: Arc<Outbox>,
+        signer: Arc<Signer>,
+        clock: Clock,
+        stored: Arc<Notify>,
+    ) -> Self {
+        Self { timing, groups, outbox, signer, clock, stored }
+    }
+
+    /// Reads every device for the boundary `slot_end` and stores what was read in time.
+    pub async fn tick(&mut self, slot_end: DateTime<Utc>) -> Outcome {
+        let (timing, clock) = (self.timing, &self.clock);
+        let (outbox, signer, stored) = (&self.outbox, &self.signer, &self.stored);
+        let mut reads: FuturesUnordered<_> = self
+            .groups
+            .iter_mut()
+            .map(|group| async move {
+                let outcome = boundary::read_group(group, slot_end, timing, clock, outbox, signer).await;
+                if outcome.stored > 0 {
+                    stored.notify_one();
+                }
+                outcome
+            })
+            .collect();
+        let mut total = Outcome::default();
+        while let Some(outcome) = reads.next().await {
+            total.add(outcome);
+        }
+        drop(reads);
+        total.log(slot_end);
+        total
+    }
+
+    /// Reads at every boundary until the service stops.
+    pub async fn run(&mut self, shutdown: &Shutdown) {
+        let mut last = None;
+        while !shutdown.is_stopping() {
+            let now = self.clock.now();
+            let slot = Slot::containing(now, self.timing.slot_length);
+            let in_time = now - slot.start() <= self.timing.tolerance;
+            if in_time && last != Some(slot.start()) {
+                last = Some(slot.start());
+                self.tick(slot.start()).await;
+                continue;
+            }
+            let wait = (slot.end() - now).to_std().unwrap_or_default().min(LONGEST_SLEEP);
+            shutdown.sleep(wait).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! One endpoint at one boundary: read in turn, judged, signed and stored in one step.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use domain::ids::MeterId;
+use domain::time::Clock;
+
+use super::device::Unsigned;
+use super::{Group, PollTiming, PolledDevice, Signer};
+use crate::continuity::Verdict;
+use crate::outbox::{Draft, Outbox, OutboxError};
+use crate::source::{Sample, SourceError};
+
+/// A device whose registers were not stored for a boundary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The meter.
+    pub meter_id: MeterId,
+    /// A stable name of the kind of error.
+    pub class: &'static str,
+    /// What went wrong.
+    pub reason: String,
+}
+
+/// What a boundary brought.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Outcome {
+    /// How many readings were stored.
+    pub stored: usize,
+    /// How many were stored already, by this agent before a restart.
+    pub repeated: usize,
+    /// Those that were not.
+    pub failures: Vec<Failure>,
+}
+
+impl Outcome {
+    pub(super) fn add(&mut self, other: Self) {
+        self.stored += other.stored;
+        self.repeated += other.repeated;
+        self.failures.extend(other.failures);
+    }
+
+    /// One line for what was read, and one a class of failure.
+    pub(super) fn log(&self, slot_end: DateTime<Utc>) {
+        tracing::debug!(%slot_end, stored = self.stored, failed = self.failures.len(), "read a boundary");
+        let mut classes: BTreeMap<&str, (usize, &Failure)> = BTreeMap::new();
+        for failure in &self.failures {
+            classes.entry(failure.class).or_insert((0, failure)).0 += 1;
+        }
+        for (class, (count, first)) in classes {
+            let (meter_id, reason) = (&first.meter_id, &first.reason);
+            if class == "asleep" {
+                tracing::debug!(%slot_end, count, "inverters sleep");
+            } else {
+                tracing::warn!(%slot_end, class, count, %meter_id, %reason, "meters were not read");
+            }
+        }
+    }
+}
+
+/// Reads the devices of an endpoint and stores what came in time.
+pub(super) async fn read_group(
+    group: &mut Group,
+    slot_end: DateTime<Utc>,
+    timing: PollTiming,
+    clock: &Clock,
+    outbox: &Arc<Outbox>,
+    signer: &Arc<Signer>,
+) -> Outcome {
+    let mut outcome = Outcome::default();
+    let mut unsigned = Vec::with_capacity(group.devices.len());
+    let mut drafts = Vec::with_capacity(group.devices.len());
+    group.devices.sort_by_key(|device| device.failed_before);
+    for device in &mut group.devices {
+        let result = in_time(device, slot_end, timing, clock).await;
+        device.failed_before = result.is_err();
+        let judged = match result {
+            Ok(sample) => judge(device, slot_end, sample, outbox),
+            Err(error) => Err(failure(device, error.class(), &error)),
+        };
+        match judged {
+            Ok((draft, record)) => {
+                drafts.push(draft);
+                unsigned.push(record);
+            }
+            Err(failure) => outcome.failures.push(failure),
+        }
+    }
+    if drafts.is_empty() {
+        return outcome;
+    }
+    match store(outbox.clone(), signer.clone(), drafts.clone(), unsigned).await {
+        Ok(stored) => {
+            outcome.stored = stored;
+            outcome.repeated = drafts.len() - stored;
+        }
+        Err(error) => outcome.failures.extend(drafts.into_iter().map(|draft| Failure {
+            meter_id: draft.meter_id,
+            class: "outbox",
+            reason: error.to_string(),
+        })),
+    }
+    outcome
+}
+
+/// A sample that was read within the tolerance of the boundary.
+async fn in_time(
+    device: &mut PolledDevice,
+    slot_end: DateTime<Utc>,
+    timing: PollTiming,
+    clock: &Clock,
+) -> Result<Sample, SourceError> {
+    let limit_ms = u64::try_from(timing.tolerance.num_milliseconds()).unwrap_or_default();
+    let late = SourceError::Late { limit_ms };
+    let left = timing.tolerance - (clock.now() - slot_end);
+    let Ok(left) = left.to_std() else { return Err(late) };
+    match tokio::time::timeout(left, device.source.read(slot_end, left)).await {
+        Err(_) => Err(late),
+        Ok(Err(error)) => Err(error),
+        Ok(Ok(sample)) if sample.read_at - slot_end > timing.tolerance => Err(late),
+        Ok(Ok(sample)) => Ok(sample),
+    }
+}
+
+/// Whether a sample can be stored, and as what.
+fn judge(
+    device: &mut PolledDevice,
+    slot_end: DateTime<Utc>,
+    sample: Sample,
+    outbox: &Outbox,
+) -> Result<(Draft, Unsigned), Failure> {
+    let registers = sample.registers().map_err(|error| failure(device, error.class(), &error))?;
+    let state = outbox.meter(&device.meter_id).map_err(|error| failure(device, "outbox", &error))?;
+    let last = state.map(|state| state.last.registers);
+    let verdict = device.continuity.judge(last.as_ref(), &registers);
+    if verdict == Verdict::Hold {
+        let reason = "a register fell: held back until it is known whether the meter was reset";
+        return Err(failure(device, "register_fell", &reason));
+    }
+    let new_epoch = verdict == Verdict::NewEpoch;
+    if new_epoch {
+        tracing::warn!(meter_id = %device.meter_id, "the registers stayed below the last ones: a new epoch begins");
+    }
+    let draft = Draft { meter_id: device.meter_id.clone(), slot_end, registers, new_epoch };
+    let (meter_id, template) = (device.meter_id.clone(), device.template.clone());
+    Ok((draft, Unsigned { meter_id, template, slot_end, registers, sample }))
+}
+
+/// Stores on a thread that may wait for the disk. Returns how many were new.
+async fn store(
+    outbox: Arc<Outbox>,
+    signer: Arc<Signer>,
+    drafts: Vec<Draft>,
+    unsigned: Vec<Unsigned>,
+) -> Result<usize, OutboxError> {
+    let append = move || {
+        outbox.append(&drafts, |index, position| {
+            unsigned.get(index).map(|unsigned| signer.sign(unsigned, position)).unwrap_or_default()
+        })
+    };
+    let positions = tokio::task::spawn_blocking(append)
+        .await
+        .map_err(|error| OutboxError::Storage(error.to_string()))??;
+    Ok(positions.iter().flatten().count())
+}
+
+fn failure(device: &PolledDevice, class: &'static str, reason: &dyn std::fmt::Display) -> Failure {
+    let class = if device.sleeps_at_night && class == "connect" { "asleep" } else { class };
+    Failure { meter_id: device.meter_id.clone(), class, reason: reason.to_string() }
+}

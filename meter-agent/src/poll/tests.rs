@@ -1,0 +1,178 @@
+use super::*;
+use crate::outbox::Order;
+use crate::source::{Device, MeterSource, Sample, SourceError};
+use domain::ids::{AgentId, CommunityId, MeterId};
+use domain::reading::Register;
+use domain::time::ManualClock;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use p256::ecdsa::SigningKey;
+use std::sync::Mutex;
+
+/// What a fake device does at each read, the last one for ever.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    Reads(i64),
+    Lacks,
+    Hangs,
+    Refuses,
+}
+
+struct Fake {
+    acts: Vec<Act>,
+    clock: Clock,
+    log: Arc<Mutex<Vec<&'static str>>>,
+    name: &'static str,
+}
+
+impl MeterSource for Fake {
+    fn read(&mut self, _: DateTime<Utc>, _: Duration) -> BoxFuture<'_, Result<Sample, SourceError>> {
+        self.log.lock().unwrap().push(self.name);
+        let act = if self.acts.len() > 1 { self.acts.remove(0) } else { self.acts[0] };
+        let mut sample = Sample::empty(Device::default(), self.clock.now());
+        async move {
+            match act {
+                Act::Hangs => std::future::pending().await,
+                Act::Refuses => Err(SourceError::Missing { point: "answer" }),
+                Act::Lacks => Ok(sample),
+                Act::Reads(mwh) => {
+                    sample.import = Some(Register::from_mwh(mwh).unwrap());
+                    sample.export = Some(Register::from_mwh(0).unwrap());
+                    Ok(sample)
+                }
+            }
+        }
+        .boxed()
+    }
+}
+
+struct Bench {
+    poller: Poller,
+    clock: ManualClock,
+    outbox: Arc<Outbox>,
+    log: Arc<Mutex<Vec<&'static str>>>,
+    _folder: tempfile::TempDir,
+}
+
+fn boundary(number: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_795_000_000 + number * 10, 0).unwrap()
+}
+
+type Named<'a> = (&'static str, &'a [Act]);
+
+/// One group an endpoint, each of named devices.
+fn bench(groups: &[&[Named<'_>]]) -> Bench {
+    let folder = tempfile::tempdir().unwrap();
+    let outbox = Arc::new(Outbox::open(&folder.path().join("outbox.redb"), 1_000, 1).unwrap());
+    let manual = ManualClock::new(boundary(0));
+    let clock = Clock::Manual(manual.clone());
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let device = |(name, acts): &Named<'_>| {
+        let source = Fake { acts: acts.to_vec(), clock: clock.clone(), log: log.clone(), name };
+        PolledDevice::new(MeterId::new(name).unwrap(), "t@1".to_owned(), Box::new(source))
+    };
+    let groups = groups.iter().map(|g| Group { devices: g.iter().map(device).collect() }).collect();
+    let signer = Signer {
+        key: SigningKey::from_slice(&[7; 32]).unwrap(),
+        community_id: CommunityId::new("demo").unwrap(),
+        agent_id: AgentId::new("agent-1").unwrap(),
+        boot_id: "boot".to_owned(),
+        time_status: crate::ocmf::TimeStatus::Unknown,
+    };
+    let timing = PollTiming {
+        slot_length: SlotLength::from_seconds(10).unwrap(),
+        tolerance: TimeDelta::milliseconds(50),
+    };
+    let stored = Arc::new(Notify::new());
+    let poller = Poller::new(timing, groups, outbox.clone(), Arc::new(signer), clock.clone(), stored);
+    Bench { poller, clock: manual, outbox, log, _folder: folder }
+}
+
+impl Bench {
+    async fn tick(&mut self, number: i64) -> Outcome {
+        self.clock.set(boundary(number));
+        self.poller.tick(boundary(number)).await
+    }
+
+    fn records(&self) -> Vec<crate::ocmf::ParsedRecord> {
+        let pending = self.outbox.pending(Order::OldestFirst, 100).unwrap();
+        pending.iter().map(|p| crate::ocmf::parse(&p.record).unwrap()).collect()
+    }
+}
+
+fn classes(outcome: &Outcome) -> Vec<&'static str> {
+    outcome.failures.iter().map(|f| f.class).collect()
+}
+
+#[tokio::test]
+async fn every_boundary_is_one_signed_record_a_meter() {
+    let mut bench = bench(&[&[("a", &[Act::Reads(5), Act::Reads(9)])]]);
+    assert_eq!(bench.tick(1).await.stored, 1);
+    assert_eq!(bench.tick(2).await.stored, 1);
+    let again = bench.tick(2).await;
+    assert_eq!((again.stored, again.repeated), (0, 1));
+    let seen: Vec<_> = bench
+        .records()
+        .iter()
+        .map(|r| (r.reading.seq, r.reading.slot_end, r.reading.registers.import.mwh()))
+        .collect();
+    assert_eq!(seen, [(1, boundary(1), 5), (2, boundary(2), 9)]);
+}
+
+#[tokio::test]
+async fn f01_a_device_that_hangs_does_not_delay_other_endpoints() {
+    let mut bench = bench(&[&[("dead", &[Act::Hangs])], &[("alive", &[Act::Reads(1)])]]);
+    let outcome = bench.tick(1).await;
+    assert_eq!((outcome.stored, classes(&outcome)), (1, vec!["late"]));
+}
+
+#[tokio::test]
+async fn f09_a_dead_unit_is_asked_after_the_others_of_its_line() {
+    let mut bench = bench(&[&[("dead", &[Act::Refuses]), ("alive", &[Act::Reads(1)])]]);
+    bench.tick(1).await;
+    bench.log.lock().unwrap().clear();
+    assert_eq!(bench.tick(2).await.stored, 1);
+    assert_eq!(*bench.log.lock().unwrap(), ["alive", "dead"]);
+}
+
+#[tokio::test]
+async fn a_missing_register_stores_nothing_and_the_next_boundary_closes_the_gap() {
+    let mut bench = bench(&[&[("a", &[Act::Reads(5), Act::Lacks, Act::Reads(9)])]]);
+    bench.tick(1).await;
+    assert_eq!(classes(&bench.tick(2).await), ["missing_value"]);
+    bench.tick(3).await;
+    let seen: Vec<_> = bench.records().iter().map(|r| (r.reading.seq, r.reading.slot_end)).collect();
+    assert_eq!(seen, [(1, boundary(1)), (2, boundary(3))]);
+}
+
+#[tokio::test]
+async fn a_reading_that_is_too_late_is_not_that_boundarys() {
+    let mut bench = bench(&[&[("a", &[Act::Reads(5)])]]);
+    bench.clock.set(boundary(1) + TimeDelta::seconds(1));
+    assert_eq!(classes(&bench.poller.tick(boundary(1)).await), ["late"]);
+}
+
+#[tokio::test]
+async fn f21_f22_a_fallen_register_is_held_and_a_reset_is_a_new_epoch() {
+    let acts = [100, 0, 101, 1, 2, 3].map(Act::Reads);
+    let mut bench = bench(&[&[("a", &acts)]]);
+    let mut stored = Vec::new();
+    for number in 1..=6 {
+        stored.push(bench.tick(number).await.stored);
+    }
+    assert_eq!(stored, [1, 0, 1, 0, 0, 1]);
+    let seen: Vec<_> = bench
+        .records()
+        .iter()
+        .map(|r| (r.reading.epoch, r.reading.seq, r.reading.registers.import.mwh()))
+        .collect();
+    assert_eq!(seen, [(1, 1, 100), (1, 2, 101), (2, 1, 3)]);
+}
+
+#[test]
+fn the_default_tolerance_is_a_tenth_of_a_slot_and_at_least_two_seconds() {
+    for (seconds, tolerance) in [(10, 2), (900, 90)] {
+        let timing = PollTiming::new(SlotLength::from_seconds(seconds).unwrap());
+        assert_eq!(timing.tolerance, TimeDelta::seconds(tolerance));
+    }
+}

@@ -1,0 +1,132 @@
+//! Which records were sent and wait for ingest's acknowledgement; pure.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::ids::MeterId;
+use tokio::time::Instant;
+
+use crate::outbox::Pending;
+use crate::wire::Acknowledgement;
+
+/// A record waits at most this many times its first waiting time before it is sent again.
+const MOST_PATIENCE: u32 = 16;
+
+/// How much is sent ahead of acknowledgements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowLimits {
+    /// How many of the oldest records may be on their way.
+    pub oldest: usize,
+    /// How many of the newest, beside them.
+    pub newest: usize,
+    /// How long a record waits for its acknowledgement before it is sent again; doubles each time.
+    pub resend_after: Duration,
+}
+
+/// Meter, epoch and number of a record.
+pub type Key = (MeterId, i32, i64);
+
+/// The records on their way. It holds no more than the limits let through, since only what is still in
+/// the outbox is ever asked for.
+#[derive(Debug)]
+pub struct Window {
+    limits: WindowLimits,
+    on_their_way: BTreeMap<Key, Sent>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    due_again: Instant,
+    wait: Duration,
+}
+
+impl Window {
+    /// An empty window.
+    #[must_use]
+    pub const fn new(limits: WindowLimits) -> Self {
+        Self { limits, on_their_way: BTreeMap::new() }
+    }
+
+    /// Its limits.
+    #[must_use]
+    pub const fn limits(&self) -> WindowLimits {
+        self.limits
+    }
+
+    /// What a record is known by.
+    #[must_use]
+    pub fn key(record: &Pending) -> Key {
+        (record.meter_id.clone(), record.epoch, record.seq)
+    }
+
+    /// Whether a record is to be sent now.
+    #[must_use]
+    pub fn is_due(&self, record: &Pending, now: Instant) -> bool {
+        self.on_their_way.get(&Self::key(record)).is_none_or(|sent| sent.due_again <= now)
+    }
+
+    /// Notes that a record was sent.
+    pub fn sent(&mut self, key: Key, now: Instant) {
+        let most = self.limits.resend_after * MOST_PATIENCE;
+        let wait =
+            self.on_their_way.get(&key).map_or(self.limits.resend_after, |sent| (sent.wait * 2).min(most));
+        self.on_their_way.insert(key, Sent { due_again: now + wait, wait });
+    }
+
+    /// Notes that records are stored.
+    pub fn acknowledge(&mut self, ack: &Acknowledgement) {
+        self.on_their_way.retain(|(meter_id, epoch, seq), _| {
+            !(*meter_id == ack.meter_id && *epoch == ack.epoch && *seq <= ack.stored_through_seq)
+        });
+    }
+
+    /// Forgets what was sent, after the connection was lost: all of it is due again.
+    pub fn forget(&mut self) {
+        self.on_their_way.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(seq: i64) -> Pending {
+        Pending { meter_id: MeterId::new("a").unwrap(), epoch: 1, seq, record: String::new() }
+    }
+
+    fn window() -> Window {
+        Window::new(WindowLimits { oldest: 4, newest: 2, resend_after: Duration::from_secs(1) })
+    }
+
+    #[test]
+    fn a_record_is_sent_again_later_and_later_until_it_is_acknowledged() {
+        let mut window = window();
+        let start = Instant::now();
+        let due =
+            |window: &Window, after_s: u64| window.is_due(&record(1), start + Duration::from_secs(after_s));
+        assert!(due(&window, 0));
+        window.sent(Window::key(&record(1)), start);
+        assert_eq!([due(&window, 0), due(&window, 1)], [false, true]);
+        window.sent(Window::key(&record(1)), start + Duration::from_secs(1));
+        assert_eq!([due(&window, 2), due(&window, 3)], [false, true]);
+        for _ in 0..20 {
+            window.sent(Window::key(&record(1)), start);
+        }
+        assert_eq!([due(&window, 15), due(&window, 16)], [false, true]);
+    }
+
+    #[test]
+    fn an_acknowledgement_covers_everything_up_to_its_number() {
+        let mut window = window();
+        let now = Instant::now();
+        for seq in 1..=3 {
+            window.sent(Window::key(&record(seq)), now);
+        }
+        let meter_id = MeterId::new("a").unwrap();
+        window.acknowledge(&Acknowledgement { meter_id, epoch: 1, stored_through_seq: 2 });
+        let due: Vec<_> = (1..=3).map(|seq| window.is_due(&record(seq), now)).collect();
+        assert_eq!(due, [true, true, false]);
+        window.forget();
+        assert!(window.is_due(&record(3), now));
+    }
+}

@@ -1,0 +1,117 @@
+//! The templates that come with the program.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{InvalidTemplate, Template};
+
+macro_rules! embedded {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../../templates/", $name, ".toml")))),*]
+    };
+}
+
+/// Name and text of each template file.
+const EMBEDDED: &[(&str, &str)] = embedded![
+    "abb_b23",
+    "cg_em24_e1",
+    "cg_em24_rs485",
+    "cg_em340",
+    "eastron_sdm120",
+    "eastron_sdm230",
+    "eastron_sdm630",
+    "fronius_gen24",
+    "goodwe_et",
+    "huawei_sun2000_meter",
+    "janitza_umg96rm_b",
+    "schneider_iem3155",
+    "shelly_3em_gen1",
+    "shelly_pro_3em",
+    "siemens_pac2200",
+    "sma_inverter",
+    "sma_shm2",
+    "solaredge",
+    "sungrow_sh",
+    "sunspec_inverter",
+    "sunspec_inverter_meter",
+    "tasmota_energy",
+    "victron_gx",
+    "zigbee2mqtt",
+];
+
+/// No template has the name that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown device template {id:?}; known are {known}")]
+pub struct UnknownTemplate {
+    /// What was asked for.
+    pub id: String,
+    /// All ids, separated by commas.
+    pub known: String,
+}
+
+/// All templates, by id.
+#[derive(Debug, Clone)]
+pub struct Library(BTreeMap<String, Arc<Template>>);
+
+impl Library {
+    /// Reads and checks the templates that come with the program.
+    ///
+    /// # Errors
+    /// [`InvalidTemplate`] if one is wrong, which the tests keep from happening.
+    pub fn embedded() -> Result<Self, InvalidTemplate> {
+        let mut templates = BTreeMap::new();
+        for (name, text) in EMBEDDED {
+            let template = Template::parse(text)?;
+            if template.id != *name {
+                return Err(InvalidTemplate::Rule {
+                    id: template.id,
+                    reason: format!("its file is named {name}.toml; id and file must agree"),
+                });
+            }
+            templates.insert((*name).to_owned(), Arc::new(template));
+        }
+        Ok(Self(templates))
+    }
+
+    /// The template with an id.
+    ///
+    /// # Errors
+    /// [`UnknownTemplate`], which lists those that are known.
+    pub fn get(&self, id: &str) -> Result<Arc<Template>, UnknownTemplate> {
+        self.0.get(id).cloned().ok_or_else(|| UnknownTemplate {
+            id: id.chars().take(64).collect(),
+            known: self.0.keys().cloned().collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    /// All templates, by id.
+    pub fn iter(&self) -> impl Iterator<Item = &Template> {
+        self.0.values().map(AsRef::as_ref)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_template_is_valid_and_every_file_is_embedded() {
+        let library = Library::embedded().unwrap();
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/templates");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+            .collect();
+        files.sort();
+        assert_eq!(files, library.iter().map(|t| t.id.clone()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_templates_of_the_demonstration_can_settle() {
+        let library = Library::embedded().unwrap();
+        for id in ["eastron_sdm630", "sunspec_inverter_meter", "shelly_pro_3em"] {
+            assert!(library.get(id).unwrap().can_settle(), "{id}");
+        }
+        assert!(library.get("nothing").unwrap_err().to_string().contains("eastron_sdm630"));
+    }
+}

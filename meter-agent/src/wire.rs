@@ -1,0 +1,125 @@
+//! The topics between agents and ingest, and the acknowledgement that goes back.
+
+use domain::ids::{AgentId, CommunityId, InvalidId, MeterId};
+use serde::{Deserialize, Serialize};
+
+/// What ingest subscribes to: the readings of all agents, shared among all ingest workers.
+pub const READINGS_SHARE: &str = "$share/ingest/busbar/v1/+/+/readings";
+/// The largest acknowledgement that is read.
+const MAX_ACK_BYTES: usize = 1_024;
+
+/// Where an agent publishes its records, one a message.
+#[must_use]
+pub fn readings_topic(community: &CommunityId, agent: &AgentId) -> String {
+    format!("busbar/v1/{community}/{agent}/readings")
+}
+
+/// Where ingest tells an agent what is stored.
+#[must_use]
+pub fn ack_topic(community: &CommunityId, agent: &AgentId) -> String {
+    format!("busbar/v1/{community}/{agent}/ack")
+}
+
+/// Whose readings a topic carries; `None` if it is no topic of readings.
+#[must_use]
+pub fn parse_readings_topic(topic: &str) -> Option<(CommunityId, AgentId)> {
+    let rest = topic.strip_prefix("busbar/v1/")?.strip_suffix("/readings")?;
+    let (community, agent) = rest.split_once('/')?;
+    Some((CommunityId::new(community).ok()?, AgentId::new(agent).ok()?))
+}
+
+/// All records of a meter and epoch up to a sequence number are stored, or kept aside for good: the
+/// agent may forget them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// The meter.
+    pub meter_id: MeterId,
+    /// Its epoch.
+    pub epoch: i32,
+    /// The last sequence number of those that are stored without a gap from the first.
+    pub stored_through_seq: i64,
+}
+
+/// An acknowledgement as it is on the wire.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AckMessage {
+    meter_id: String,
+    epoch: i32,
+    stored_through_seq: i64,
+}
+
+/// A message is no acknowledgement.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidAck {
+    /// It is not the JSON it should be.
+    #[error("not an acknowledgement: {0}")]
+    Json(#[from] serde_json::Error),
+    /// It names no meter.
+    #[error(transparent)]
+    Id(#[from] InvalidId),
+    /// A number is out of range, or the message too large.
+    #[error("not an acknowledgement: a number is out of range, or it is too large")]
+    Range,
+}
+
+impl Acknowledgement {
+    /// The message that says so.
+    #[must_use]
+    pub fn to_message(&self) -> String {
+        let Self { meter_id, epoch, stored_through_seq } = self;
+        // An id holds nothing that JSON would have to escape.
+        format!(r#"{{"meter_id":"{meter_id}","epoch":{epoch},"stored_through_seq":{stored_through_seq}}}"#)
+    }
+
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// [`InvalidAck`] if it is none.
+    pub fn from_message(message: &[u8]) -> Result<Self, InvalidAck> {
+        if message.len() > MAX_ACK_BYTES {
+            return Err(InvalidAck::Range);
+        }
+        let message: AckMessage = serde_json::from_slice(message)?;
+        if message.epoch < 1 || message.stored_through_seq < 0 {
+            return Err(InvalidAck::Range);
+        }
+        Ok(Self {
+            meter_id: MeterId::new(&message.meter_id)?,
+            epoch: message.epoch,
+            stored_through_seq: message.stored_through_seq,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_round_trip_and_others_are_refused() {
+        let (community, agent) = (CommunityId::new("demo").unwrap(), AgentId::new("agent-1").unwrap());
+        let topic = readings_topic(&community, &agent);
+        assert_eq!(parse_readings_topic(&topic), Some((community, agent)));
+        for other in ["busbar/v1/demo/agent-1/ack", "busbar/v1/demo/readings", "busbar/v1/a/b/c/readings", ""]
+        {
+            assert_eq!(parse_readings_topic(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn acknowledgements_round_trip_and_others_are_refused() {
+        let ack = Acknowledgement { meter_id: MeterId::new("m").unwrap(), epoch: 2, stored_through_seq: 9 };
+        assert_eq!(Acknowledgement::from_message(ack.to_message().as_bytes()).unwrap(), ack);
+        for bad in [
+            "",
+            "{}",
+            r#"{"meter_id":"m","epoch":0,"stored_through_seq":1}"#,
+            r#"{"meter_id":"m","epoch":1,"stored_through_seq":-1}"#,
+            r#"{"meter_id":"m/n","epoch":1,"stored_through_seq":1}"#,
+            r#"{"meter_id":"m","epoch":1,"stored_through_seq":1,"more":1}"#,
+        ] {
+            assert!(Acknowledgement::from_message(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! A Modbus meter against devices that answer well, badly, late and not at all. The letter and number
+//! of a test name the fault it stands for.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use chrono::DateTime;
+use common::{Answer, Request, device, sdm630};
+use domain::time::Clock;
+use meter_agent::modbus::{Bus, BusTiming, Endpoint, ModbusMeter};
+use meter_agent::source::{MeterSource, Sample, SourceError};
+use meter_agent::template::{Library, Quirks};
+use tokio::sync::Mutex;
+
+fn meter(endpoint: Endpoint) -> ModbusMeter {
+    let template = Library::embedded().unwrap().get("eastron_sdm630").unwrap();
+    let timing = BusTiming::from(&Quirks { request_timeout_ms: 150, ..Quirks::default() });
+    let bus = Arc::new(Mutex::new(Bus::new(endpoint, timing)));
+    ModbusMeter::new(bus, 1, template, Clock::System).unwrap()
+}
+
+async fn read(meter: &mut ModbusMeter) -> Result<Sample, SourceError> {
+    meter.read(DateTime::UNIX_EPOCH, Duration::from_secs(5)).await
+}
+
+/// Reads once while every answer is `answer`, and again when the device is well: whatever it did must
+/// not disturb the second reading. Gives the class of the first one's error.
+async fn class_then_recovers(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> &'static str {
+    let is_well = Arc::new(AtomicBool::new(false));
+    let well = is_well.clone();
+    let endpoint =
+        device(
+            move |request| {
+                if well.load(Ordering::SeqCst) { sdm630(&request, 200.0, 10.25) } else { answer(&request) }
+            },
+        )
+        .await;
+    let mut meter = meter(endpoint);
+    let class = read(&mut meter).await.unwrap_err().class();
+    is_well.store(true, Ordering::SeqCst);
+    let sample = read(&mut meter).await.unwrap();
+    assert_eq!(sample.import.unwrap().mwh(), 200_000_000);
+    class
+}
+
+#[tokio::test]
+async fn a_meter_is_read_whole() {
+    let mut meter = meter(device(|request| sdm630(&request, 200.0, 10.25)).await);
+    let sample = read(&mut meter).await.unwrap();
+    let registers = sample.registers().unwrap();
+    assert_eq!((registers.import.mwh(), registers.export.mwh()), (200_000_000, 10_250_000));
+    assert_eq!((sample.power_w, sample.voltage_v), (Some(-1_234.5), Some(230.5)));
+    assert_eq!(sample.device.serial.as_deref(), Some("1234567"));
+}
+
+#[tokio::test]
+async fn f01_no_answer_is_a_timeout_and_the_next_reading_is_right() {
+    assert_eq!(class_then_recovers(|_| Answer::Silence).await, "timeout");
+}
+
+#[tokio::test]
+async fn f03_an_answer_to_another_request_is_never_taken() {
+    let stale = |request: &Request| Request { transaction: 0x7777, ..*request }.words(&[1, 2]);
+    assert_eq!(class_then_recovers(stale).await, "bad_answer");
+}
+
+#[tokio::test]
+async fn f04_answers_that_do_not_fit_are_errors_in_debug_and_release_builds() {
+    let short = class_then_recovers(|request| request.words(&[1])).await;
+    let long = class_then_recovers(|request| request.words(&[1, 2, 3])).await;
+    let unit = class_then_recovers(|request| Request { unit: 9, ..*request }.words(&[1, 2])).await;
+    let function = class_then_recovers(|request| Request { function: 4, ..*request }.words(&[1, 2])).await;
+    assert_eq!([short, long, unit, function], ["bad_answer"; 4]);
+    let odd = class_then_recovers(|request| Answer::Bytes(request.frame(&[3, 3, 0, 0, 0]))).await;
+    let no_length = class_then_recovers(|_| Answer::Bytes(vec![0; 8])).await;
+    assert_eq!([odd, no_length], ["bad_answer"; 2]);
+    // A length that promises more than ever comes.
+    assert_eq!(class_then_recovers(|_| Answer::Bytes(vec![0, 0, 0, 0, 255, 255, 1, 3])).await, "timeout");
+}
+
+#[tokio::test]
+async fn f05_exceptions_are_classified_and_never_zero() {
+    for (code, class) in [
+        (1, "exception_not_there"),
+        (2, "exception_not_there"),
+        (3, "exception_not_there"),
+        (4, "exception_failed"),
+        (5, "exception_busy"),
+        (6, "exception_busy"),
+        (0x0a, "exception_failed"),
+        (0x0b, "exception_failed"),
+    ] {
+        assert_eq!(class_then_recovers(move |request| request.exception(code)).await, class, "code {code}");
+    }
+}
+
+#[tokio::test]
+async fn f06_a_closed_connection_is_opened_again_within_the_reading() {
+    let endpoint =
+        device(|request| if request.number == 4 { Answer::Close } else { sdm630(&request, 200.0, 10.25) })
+            .await;
+    let mut meter = meter(endpoint);
+    read(&mut meter).await.unwrap();
+    assert!(read(&mut meter).await.is_ok());
+}
+
+#[tokio::test]
+async fn f06_a_port_where_nobody_listens_is_said_so() {
+    let endpoint = Endpoint::Tcp { host: "127.0.0.1".to_owned(), port: 1 };
+    assert_eq!(read(&mut meter(endpoint)).await.unwrap_err().class(), "connect");
+}
+
+#[tokio::test]
+async fn f11_a_block_with_a_hole_is_split_once_for_all() {
+    let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let log = asked.clone();
+    let endpoint = device(move |request| {
+        log.lock().unwrap().push((request.address, request.count));
+        let over_the_hole = request.address < 60 && request.address + request.count > 60;
+        if over_the_hole { request.exception(2) } else { sdm630(&request, 200.0, 10.25) }
+    })
+    .await;
+    let mut meter = meter(endpoint);
+    assert!(read(&mut meter).await.is_ok());
+    asked.lock().unwrap().clear();
+    assert!(read(&mut meter).await.is_ok());
+    assert!(!asked.lock().unwrap().contains(&(52, 24)), "{asked:?}");
+}
+
+#[tokio::test]
+async fn a_reading_dropped_half_way_does_not_disturb_the_next() {
+    let endpoint =
+        device(|request| if request.number == 0 { Answer::Silence } else { sdm630(&request, 200.0, 10.25) })
+            .await;
+    let mut meter = meter(endpoint);
+    let dropped = tokio::time::timeout(Duration::from_millis(20), read(&mut meter)).await;
+    assert!(dropped.is_err());
+    assert!(read(&mut meter).await.is_ok());
+}
+
+#[tokio::test]
+async fn units_of_one_endpoint_share_its_connection_in_turn() {
+    let endpoint = device(|request| sdm630(&request, f32::from(request.unit), 1.0)).await;
+    let template = Library::embedded().unwrap().get("eastron_sdm630").unwrap();
+    let bus = Arc::new(Mutex::new(Bus::new(endpoint, BusTiming::from(&Quirks::default()))));
+    let reads = (1..=5).map(|unit| {
+        let mut meter = ModbusMeter::new(bus.clone(), unit, template.clone(), Clock::System).unwrap();
+        async move { read(&mut meter).await.unwrap().import.unwrap().mwh() }
+    });
+    let kwh: Vec<i64> =
+        futures_util::future::join_all(reads).await.iter().map(|mwh| mwh / 1_000_000).collect();
+    assert_eq!(kwh, [1, 2, 3, 4, 5]);
+}
+
+#[tokio::test]
+async fn a_device_without_serial_number_is_read_and_one_without_export_register_is_not() {
+    let refuse = |refused: u16| {
+        device(move |request| {
+            let asked = request.address..request.address + request.count;
+            if asked.contains(&refused) { request.exception(2) } else { sdm630(&request, 200.0, 10.25) }
+        })
+    };
+    let sample = read(&mut meter(refuse(64_512).await)).await.unwrap();
+    assert_eq!((sample.device.serial.as_deref(), sample.power_w), (None, Some(-1_234.5)));
+    assert!(sample.quality.contains(&"serial_not_available".to_owned()));
+    let error = read(&mut meter(refuse(74).await)).await.unwrap_err();
+    assert_eq!(error.class(), "exception_not_there");
+}

@@ -1,0 +1,303 @@
+//! A chain in memory that misbehaves on request: drops, delays, reverts, reorganises, forgets all.
+//!
+//! It keeps the contracts' state and refuses what they refuse, a batch id a second time above all, so
+//! that a settler tested against it is tested against the rules and not against a list of answers.
+//! Clones share one chain, as several processes share a node.
+
+mod state;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use domain::ids::BatchId;
+use domain::units::Money;
+
+use super::{
+    Address, BlockRef, Call, Chain, ChainError, Fees, SignedTx, TxHash, TxStatus, UnsignedTx, to_base_units,
+};
+use crate::merkle::keccak256;
+use state::State;
+
+/// The chain id of every fake chain.
+pub const CHAIN_ID: u64 = 31_337;
+const GAS_USED: u64 = 100_000;
+const MAX_BLOCK_TRANSACTIONS: usize = 256;
+
+/// A fake chain with one sender.
+#[derive(Debug, Clone)]
+pub struct FakeChain {
+    world: Arc<Mutex<World>>,
+    sender: Address,
+}
+
+#[derive(Debug, Default)]
+struct World {
+    /// What every signed transaction ever seen says; a node reads that from the bytes.
+    signed: HashMap<TxHash, UnsignedTx>,
+    mempool: BTreeMap<u64, TxHash>,
+    blocks: Vec<Block>,
+    state: State,
+    faults: Faults,
+    broadcasts: u64,
+}
+
+#[derive(Debug)]
+struct Block {
+    transactions: Vec<(TxHash, bool)>,
+    before: State,
+    hash: [u8; 32],
+}
+
+/// What goes wrong from now on.
+#[derive(Debug, Clone, Default)]
+pub struct Faults {
+    /// The node does not answer.
+    pub away: bool,
+    /// So many transactions are accepted and then forgotten.
+    pub drop_next: u32,
+    /// So many transactions revert when they are mined.
+    pub revert_next: u32,
+    /// Transactions that offer less stay pending, in wei a unit of gas.
+    pub lowest_fee_wei: u128,
+    /// Whether a block is mined at each broadcast.
+    pub mine_at_once: bool,
+}
+
+impl FakeChain {
+    /// An empty chain.
+    #[must_use]
+    pub fn new(sender: Address) -> Self {
+        Self { world: Arc::default(), sender }
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn node(&self) -> Result<MutexGuard<'_, World>, ChainError> {
+        let world = self.world();
+        if world.faults.away {
+            return Err(ChainError::Unavailable { node: "fake".into(), reason: "away".into() });
+        }
+        Ok(world)
+    }
+
+    /// Sets what goes wrong.
+    pub fn faults(&self, change: impl FnOnce(&mut Faults)) {
+        change(&mut self.world().faults);
+    }
+
+    /// Mines a block of what waits, in the order of nonces.
+    pub fn mine(&self) {
+        self.world().mine(self.sender);
+    }
+
+    /// Takes the newest `depth` blocks back; their transactions wait again unless `forget` is set.
+    pub fn reorganise(&self, depth: usize, forget: bool) {
+        let mut world = self.world();
+        for _ in 0..depth {
+            let Some(block) = world.blocks.pop() else { return };
+            world.state = block.before;
+            for (hash, _) in block.transactions {
+                let nonce = world.signed.get(&hash).map(|tx| tx.nonce);
+                if let (Some(nonce), false) = (nonce, forget) {
+                    world.mempool.insert(nonce, hash);
+                }
+            }
+        }
+    }
+
+    /// Forgets what waits to be mined.
+    pub fn clear_mempool(&self) {
+        self.world().mempool.clear();
+    }
+
+    /// Starts over with an empty chain, as a development chain does when it is restarted.
+    pub fn restart_empty(&self) {
+        let mut world = self.world();
+        world.mempool.clear();
+        world.blocks.clear();
+        world.state = State::default();
+    }
+
+    /// Spends the sender's next nonce elsewhere, as somebody else with its key could.
+    pub fn spend_nonce_elsewhere(&self) {
+        self.world().state.nonce += 1;
+    }
+
+    /// How many broadcasts the node has taken.
+    #[must_use]
+    pub fn broadcasts(&self) -> u64 {
+        self.world().broadcasts
+    }
+
+    /// How many batches the contract has settled.
+    #[must_use]
+    pub fn settled_batches(&self) -> usize {
+        self.world().state.settled.len()
+    }
+
+    /// The credits of an account.
+    #[must_use]
+    pub fn credits(&self, account: &Address) -> Money {
+        self.world().state.credits.get(account).copied().unwrap_or_default()
+    }
+}
+
+impl World {
+    fn mine(&mut self, sender: Address) {
+        let before = self.state.clone();
+        let mut transactions = Vec::new();
+        while transactions.len() < MAX_BLOCK_TRANSACTIONS {
+            let Some((hash, tx)) = self.next_minable() else { break };
+            self.mempool.remove(&tx.nonce);
+            let reverts = self.faults.revert_next > 0;
+            self.faults.revert_next = self.faults.revert_next.saturating_sub(1);
+            let succeeded = !reverts && self.state.apply(sender, tx.nonce, &tx.call).is_ok();
+            self.state.nonce += 1;
+            transactions.push((hash, succeeded));
+        }
+        let number = self.blocks.len().to_be_bytes();
+        let hash = keccak256(&[&number, &self.broadcasts.to_be_bytes()]);
+        self.blocks.push(Block { transactions, before, hash });
+    }
+
+    fn next_minable(&self) -> Option<(TxHash, UnsignedTx)> {
+        let hash = self.mempool.get(&self.state.nonce)?;
+        let tx = self.signed.get(hash)?;
+        (tx.fees.max_fee_per_gas_wei >= self.faults.lowest_fee_wei).then(|| (*hash, tx.clone()))
+    }
+
+    fn find(&self, hash: &TxHash) -> Option<(usize, bool)> {
+        self.blocks.iter().enumerate().find_map(|(height, block)| {
+            block.transactions.iter().find(|(other, _)| other == hash).map(|(_, ok)| (height, *ok))
+        })
+    }
+
+    fn take(&mut self, hash: TxHash) -> Result<(), ChainError> {
+        let tx = self.signed.get(&hash).cloned().ok_or_else(|| rejected("these bytes are not signed"))?;
+        if tx.nonce < self.state.nonce {
+            return if self.find(&hash).is_some() { Ok(()) } else { Err(ChainError::NonceTooLow) };
+        }
+        if let Some(waiting) = self.mempool.get(&tx.nonce).and_then(|other| self.signed.get(other))
+            && *waiting != tx
+            && tx.fees < waiting.fees.bumped()
+        {
+            return Err(ChainError::Underpriced { reason: "replacement underpriced".into() });
+        }
+        self.broadcasts += 1;
+        if self.faults.drop_next > 0 {
+            self.faults.drop_next -= 1;
+        } else {
+            self.mempool.insert(tx.nonce, hash);
+        }
+        Ok(())
+    }
+}
+
+fn rejected(reason: &str) -> ChainError {
+    ChainError::Rejected { reason: reason.to_owned() }
+}
+
+#[async_trait]
+impl Chain for FakeChain {
+    fn chain_id(&self) -> u64 {
+        CHAIN_ID
+    }
+
+    fn sender(&self) -> Address {
+        self.sender
+    }
+
+    async fn check(&self) -> Result<(), ChainError> {
+        self.node().map(drop)
+    }
+
+    async fn head(&self) -> Result<BlockRef, ChainError> {
+        let world = self.node()?;
+        let hash = world.blocks.last().map_or([0; 32], |block| block.hash);
+        Ok(BlockRef { number: world.blocks.len() as u64, hash })
+    }
+
+    async fn mined_nonce(&self, confirmations: u64) -> Result<u64, ChainError> {
+        let world = self.node()?;
+        let too_young = usize::try_from(confirmations.saturating_sub(1)).unwrap_or(usize::MAX);
+        let newest = world.blocks.len().saturating_sub(too_young);
+        Ok(world.blocks.get(newest).map_or(world.state.nonce, |block| block.before.nonce))
+    }
+
+    async fn fees(&self) -> Result<Fees, ChainError> {
+        let base = self.node()?.faults.lowest_fee_wei;
+        Ok(Fees { max_fee_per_gas_wei: 1_000.max(base * 2), priority_fee_per_gas_wei: 1_000 })
+    }
+
+    async fn estimate_gas(&self, call: &Call) -> Result<u64, ChainError> {
+        let world = self.node()?;
+        let tried = world.state.clone().apply(self.sender, world.state.nonce, call);
+        tried.map(|()| GAS_USED).map_err(|reason| ChainError::WouldRevert { reason })
+    }
+
+    fn sign(&self, tx: &UnsignedTx) -> Result<SignedTx, ChainError> {
+        let raw = keccak256(&[format!("{}{tx:?}", self.sender).as_bytes()]);
+        self.world().signed.insert(TxHash(raw), tx.clone());
+        Ok(SignedTx {
+            hash: TxHash(raw),
+            raw: raw.to_vec(),
+            nonce: tx.nonce,
+            max_fee_per_gas_wei: tx.fees.max_fee_per_gas_wei,
+        })
+    }
+
+    fn sign_replacement(&self, raw: &[u8], fees: Fees) -> Result<SignedTx, ChainError> {
+        let signed = self.world().signed.get(&hash_of(raw)?).cloned();
+        let tx = signed.ok_or_else(|| rejected("these bytes are not signed"))?;
+        self.sign(&UnsignedTx { fees: fees.max(tx.fees.bumped()), ..tx })
+    }
+
+    fn contract_address(&self, nonce: u64) -> Address {
+        State::contract_address(&self.sender, nonce)
+    }
+
+    async fn broadcast(&self, raw: &[u8]) -> Result<(), ChainError> {
+        let mut world = self.node()?;
+        world.take(hash_of(raw)?)?;
+        if world.faults.mine_at_once {
+            world.mine(self.sender);
+        }
+        Ok(())
+    }
+
+    async fn status(&self, hash: &TxHash) -> Result<TxStatus, ChainError> {
+        let world = self.node()?;
+        if let Some((height, succeeded)) = world.find(hash) {
+            let confirmations = (world.blocks.len() - height) as u64;
+            let block_number = height as u64 + 1;
+            return Ok(TxStatus::Mined { block_number, confirmations, succeeded, gas_used: GAS_USED });
+        }
+        let waits = world.mempool.values().any(|other| other == hash);
+        Ok(if waits { TxStatus::Pending } else { TxStatus::Unknown })
+    }
+
+    async fn has_code(&self, address: &Address) -> Result<bool, ChainError> {
+        Ok(self.node()?.state.contracts.contains(address))
+    }
+
+    async fn settled_root(
+        &self,
+        _credit: &Address,
+        batch_id: &BatchId,
+    ) -> Result<Option<[u8; 32]>, ChainError> {
+        Ok(self.node()?.state.settled.get(batch_id).copied())
+    }
+
+    async fn balances(&self, _credit: &Address, accounts: &[Address]) -> Result<Vec<u128>, ChainError> {
+        let world = self.node()?;
+        let balance = |account| world.state.credits.get(account).copied().unwrap_or_default();
+        Ok(accounts.iter().map(|a| to_base_units(balance(a)).unsigned_abs()).collect())
+    }
+}
+
+fn hash_of(raw: &[u8]) -> Result<TxHash, ChainError> {
+    raw.try_into().map(TxHash).map_err(|_| rejected("these bytes are no transaction"))
+}

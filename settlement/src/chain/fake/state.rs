@@ -1,0 +1,140 @@
+//! What the contracts of a fake chain hold, and what they refuse.
+
+use std::collections::{HashMap, HashSet};
+
+use domain::ids::BatchId;
+use domain::units::Money;
+
+use crate::chain::{Address, Call, Position};
+use crate::merkle::keccak256;
+
+/// The state after a block; cloned for each, so that blocks can be taken back.
+#[derive(Debug, Clone, Default)]
+pub(super) struct State {
+    pub(super) nonce: u64,
+    pub(super) contracts: HashSet<Address>,
+    pub(super) credits: HashMap<Address, Money>,
+    /// The statement root of each batch.
+    pub(super) settled: HashMap<BatchId, [u8; 32]>,
+    currency: HashMap<Address, Money>,
+    approved: bool,
+    roles: HashSet<(u64, Address)>,
+    settler_role: Option<u64>,
+}
+
+impl State {
+    pub(super) fn contract_address(sender: &Address, nonce: u64) -> Address {
+        let hash = keccak256(&[b"contract", &sender.0, &nonce.to_be_bytes()]);
+        let mut address = [0; 20];
+        address.copy_from_slice(&hash[12..]);
+        Address(address)
+    }
+
+    /// Does what a transaction of `sender` says, or nothing and says why not.
+    pub(super) fn apply(&mut self, sender: Address, nonce: u64, call: &Call) -> Result<(), String> {
+        match call {
+            Call::DeployCurrency { .. } | Call::DeployCredit(_) => {
+                self.contracts.insert(Self::contract_address(&sender, nonce));
+            }
+            Call::DeployAuthority { administrator } => {
+                self.contracts.insert(Self::contract_address(&sender, nonce));
+                self.roles.insert((0, *administrator));
+            }
+            Call::LabelRole { authority, .. } => self.administrate(authority, sender)?,
+            Call::AllowFunction { authority, function, role, .. } => {
+                self.administrate(authority, sender)?;
+                if *function == "settle" {
+                    self.settler_role = Some(*role);
+                }
+            }
+            Call::GrantRole { authority, role, holder } => {
+                self.administrate(authority, sender)?;
+                self.roles.insert((*role, *holder));
+            }
+            Call::RenounceRole { role, holder, .. } => {
+                self.roles.remove(&(*role, *holder));
+            }
+            Call::Mint { currency, to, amount } => {
+                self.require_contract(currency)?;
+                add(&mut self.currency, to, *amount)?;
+            }
+            Call::ApproveAll { currency, .. } => {
+                self.require_contract(currency)?;
+                self.approved = true;
+            }
+            Call::DepositFor { credit, account, amount } => self.deposit(sender, credit, account, *amount)?,
+            Call::Settle { credit, batch_id, statement_root, positions, .. } => {
+                self.settle(sender, credit, *batch_id, positions)?;
+                self.settled.insert(*batch_id, *statement_root);
+            }
+        }
+        Ok(())
+    }
+
+    fn administrate(&self, authority: &Address, sender: Address) -> Result<(), String> {
+        self.require_contract(authority)?;
+        self.roles
+            .contains(&(0, sender))
+            .then_some(())
+            .ok_or_else(|| "AccessManagerUnauthorizedAccount".into())
+    }
+
+    fn require_contract(&self, address: &Address) -> Result<(), String> {
+        self.contracts.contains(address).then_some(()).ok_or_else(|| format!("no contract at {address}"))
+    }
+
+    fn deposit(
+        &mut self,
+        sender: Address,
+        credit: &Address,
+        account: &Address,
+        amount: Money,
+    ) -> Result<(), String> {
+        self.require_contract(credit)?;
+        let has = self.currency.get(&sender).copied().unwrap_or_default();
+        if !self.approved || has < amount {
+            return Err("ERC20InsufficientBalance".into());
+        }
+        add(&mut self.currency, &sender, amount.checked_neg().map_err(|e| e.to_string())?)?;
+        add(&mut self.credits, account, amount)
+    }
+
+    fn settle(
+        &mut self,
+        sender: Address,
+        credit: &Address,
+        batch_id: BatchId,
+        positions: &[Position],
+    ) -> Result<(), String> {
+        self.require_contract(credit)?;
+        if !self.settler_role.is_some_and(|role| self.roles.contains(&(role, sender))) {
+            return Err("AccessManagedUnauthorized".into());
+        }
+        if self.settled.contains_key(&batch_id) {
+            return Err("BatchAlreadySettled".into());
+        }
+        if positions.windows(2).any(|pair| pair[0].account >= pair[1].account) {
+            return Err("PositionsNotAscending".into());
+        }
+        let sum = Money::checked_sum(positions.iter().map(|p| p.amount)).map_err(|e| e.to_string())?;
+        if !sum.is_zero() {
+            return Err("PositionsNotBalanced".into());
+        }
+        let mut credits = self.credits.clone();
+        for position in positions {
+            add(&mut credits, &position.account, position.amount)?;
+        }
+        self.credits = credits;
+        Ok(())
+    }
+}
+
+fn add(balances: &mut HashMap<Address, Money>, account: &Address, amount: Money) -> Result<(), String> {
+    let balance = balances.entry(*account).or_default();
+    let after = balance.checked_add(amount).map_err(|error| error.to_string())?;
+    if after.is_negative() {
+        return Err(format!("InsufficientCredit({account})"));
+    }
+    *balance = after;
+    Ok(())
+}

@@ -1,0 +1,233 @@
+//! Sections `[chain]` and `[settlement]` of the configuration.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use serde::Deserialize;
+use url::Url;
+
+use crate::batch::Policy;
+use crate::chain::Address;
+use crate::chain::evm::NodeSettings;
+use crate::context::SendPolicy;
+
+const WEI_PER_GWEI: u128 = 1_000_000_000;
+
+/// Section `[chain]`: the node, and the key that signs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChainConfig {
+    /// The node's JSON-RPC address, `http` or `https`.
+    pub rpc_url: Url,
+    /// The EIP-155 chain id that the node must serve.
+    pub chain_id: u64,
+    /// Holds the settlement account's private key, 64 hex digits.
+    pub signer_key_file: PathBuf,
+    /// Holds the master seed of the custodial accounts, 64 hex digits.
+    pub account_seed_file: PathBuf,
+    /// Blocks that must stand on a transaction, its own included, before it counts.
+    pub confirmations: u64,
+    /// The longest a request to the node may take.
+    pub request_timeout_ms: u64,
+    /// The least that is offered a unit of gas.
+    pub lowest_max_fee_gwei: u64,
+    /// The most that is offered a unit of gas.
+    pub highest_max_fee_gwei: u64,
+}
+
+impl Default for ChainConfig {
+    #[allow(clippy::expect_used)] // the text is a constant, and a test reads it
+    fn default() -> Self {
+        Self {
+            rpc_url: Url::parse("http://127.0.0.1:8545").expect("a constant address"),
+            chain_id: 31_337,
+            signer_key_file: PathBuf::from("data/chain.signer.key"),
+            account_seed_file: PathBuf::from("data/chain.account.seed"),
+            confirmations: 12,
+            request_timeout_ms: 10_000,
+            lowest_max_fee_gwei: 3,
+            highest_max_fee_gwei: 500,
+        }
+    }
+}
+
+/// Section `[settlement]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SettlementConfig {
+    /// How often to look when nothing is on its way and no hint comes.
+    pub poll_interval_ms: u64,
+    /// How often to look while a transaction is on its way.
+    pub chain_poll_interval_ms: u64,
+    /// How long a transaction may wait to be mined before it is replaced at a higher fee.
+    pub replace_after_s: u32,
+    /// Touched by each turn of the loop, for health checks.
+    pub heartbeat_file: Option<PathBuf>,
+    /// Who administers the contracts after deployment. Without one the settlement account does, which
+    /// is for demonstrations.
+    pub administrator: Option<String>,
+    /// The currency token that credits wrap. Without one a demonstration currency is deployed.
+    pub currency_address: Option<String>,
+    /// From the request of a withdrawal to its payment; longer than the settlement horizon, which is
+    /// the time from a trade to the end of the last correction of its slot.
+    pub withdrawal_delay_s: u64,
+    /// How much demonstration currency the settlement account is given to wrap, in whole units.
+    pub demonstration_currency_units: u32,
+}
+
+impl Default for SettlementConfig {
+    fn default() -> Self {
+        Self {
+            poll_interval_ms: 2_000,
+            chain_poll_interval_ms: 250,
+            replace_after_s: 60,
+            heartbeat_file: None,
+            administrator: None,
+            currency_address: None,
+            withdrawal_delay_s: 7 * 24 * 3_600,
+            demonstration_currency_units: 1_000_000_000,
+        }
+    }
+}
+
+/// A setting cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("[{section}] {key} {problem}")]
+pub struct InvalidConfig {
+    section: &'static str,
+    key: &'static str,
+    problem: String,
+}
+
+fn in_range(
+    section: &'static str,
+    key: &'static str,
+    value: u64,
+    range: std::ops::RangeInclusive<u64>,
+) -> Result<(), InvalidConfig> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    let problem = format!("must be {} to {}, but is {value}", range.start(), range.end());
+    Err(InvalidConfig { section, key, problem })
+}
+
+impl ChainConfig {
+    /// Checks what the types alone cannot.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`] with the setting to mend.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        if !matches!(self.rpc_url.scheme(), "http" | "https") || self.rpc_url.host_str().is_none() {
+            let problem = format!("must be an http or https address, but is {}", self.rpc_url.scheme());
+            return Err(InvalidConfig { section: "chain", key: "rpc_url", problem });
+        }
+        in_range("chain", "chain_id", self.chain_id, 1..=i64::MAX.unsigned_abs())?;
+        in_range("chain", "confirmations", self.confirmations, 1..=1_000)?;
+        in_range("chain", "request_timeout_ms", self.request_timeout_ms, 100..=120_000)?;
+        in_range("chain", "lowest_max_fee_gwei", self.lowest_max_fee_gwei, 1..=self.highest_max_fee_gwei)?;
+        in_range("chain", "highest_max_fee_gwei", self.highest_max_fee_gwei, 1..=100_000)
+    }
+
+    /// How the node is reached.
+    #[must_use]
+    pub fn node(&self) -> NodeSettings {
+        NodeSettings {
+            rpc_url: self.rpc_url.clone(),
+            chain_id: self.chain_id,
+            request_timeout: Duration::from_millis(self.request_timeout_ms),
+            lowest_max_fee_wei: u128::from(self.lowest_max_fee_gwei) * WEI_PER_GWEI,
+        }
+    }
+}
+
+impl SettlementConfig {
+    /// Checks what the types alone cannot.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`] with the setting to mend.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        in_range("settlement", "poll_interval_ms", self.poll_interval_ms, 50..=60_000)?;
+        in_range("settlement", "chain_poll_interval_ms", self.chain_poll_interval_ms, 10..=60_000)?;
+        in_range("settlement", "replace_after_s", u64::from(self.replace_after_s), 5..=86_400)?;
+        in_range("settlement", "withdrawal_delay_s", self.withdrawal_delay_s, 1..=31_536_000)?;
+        for (key, text) in
+            [("administrator", &self.administrator), ("currency_address", &self.currency_address)]
+        {
+            parsed(key, text.as_deref())?;
+        }
+        Ok(())
+    }
+
+    /// Who administers the contracts after deployment, if not the settlement account.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`] if it is no address.
+    pub fn administrator(&self) -> Result<Option<Address>, InvalidConfig> {
+        parsed("administrator", self.administrator.as_deref())
+    }
+
+    /// The currency token, if not a demonstration currency.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`] if it is no address.
+    pub fn currency(&self) -> Result<Option<Address>, InvalidConfig> {
+        parsed("currency_address", self.currency_address.as_deref())
+    }
+}
+
+fn parsed(key: &'static str, text: Option<&str>) -> Result<Option<Address>, InvalidConfig> {
+    let parse = |text: &str| {
+        text.parse().map_err(|error| InvalidConfig {
+            section: "settlement",
+            key,
+            problem: format!("cannot be used: {error}"),
+        })
+    };
+    text.map(parse).transpose()
+}
+
+/// How transactions are sent and watched, from both sections.
+#[must_use]
+pub fn send_policy(chain: &ChainConfig, settlement: &SettlementConfig) -> SendPolicy {
+    let replace_after = TimeDelta::seconds(i64::from(settlement.replace_after_s));
+    SendPolicy {
+        watch: Policy { confirmations: chain.confirmations, replace_after },
+        fee_cap_wei: u128::from(chain.highest_max_fee_gwei) * WEI_PER_GWEI,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use service::config::ConfigFile;
+
+    fn chain(text: &str) -> Result<(), String> {
+        let file = ConfigFile::parse(&format!("[chain]\n{text}")).unwrap();
+        let config: ChainConfig = file.section("chain").map_err(|e| e.to_string())?;
+        config.validate().map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn the_defaults_can_be_used() {
+        assert_eq!(chain(""), Ok(()));
+        assert_eq!(SettlementConfig::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named() {
+        for (text, named) in [
+            ("rpc_url = 'ipc:///x'", "rpc_url"),
+            ("rpc_url = 'nowhere'", "chain"),
+            ("confirmations = 0", "confirmations"),
+            ("lowest_max_fee_gwei = 600", "lowest_max_fee_gwei"),
+            ("rpc = 'http://x'", "rpc"),
+        ] {
+            let error = chain(text).unwrap_err();
+            assert!(error.contains(named), "{text}: {error}");
+        }
+        let config = SettlementConfig { administrator: Some("0x12".into()), ..SettlementConfig::default() };
+        assert!(config.validate().unwrap_err().to_string().contains("administrator"));
+    }
+}

@@ -1,0 +1,120 @@
+//! Deploying a community's contracts, as `contracts/README.md` lists it. Restartable at any point:
+//! all steps are signed and stored at once, and addresses follow from the sender and its nonces.
+
+mod plan;
+
+use std::time::Duration;
+
+use store::StoreError;
+use store::communities::{self, Contract};
+use store::transactions::{self, Purpose, TxState};
+
+use crate::chain::{Address, Chain};
+use crate::context::Context;
+use crate::error::{SettleError, out_of_range};
+use crate::outgoing::{Outgoing, sign_all};
+use crate::pump::{self, Pumped};
+use crate::resync;
+
+pub use plan::DeploySettings;
+
+const POLL: Duration = Duration::from_millis(250);
+/// Five minutes without anything moving.
+const MAX_IDLE_POLLS: u32 = 1_200;
+
+/// Deploys the contracts, or goes on with a deployment that was begun, and records the credit
+/// contract in the community's row. Returns it. A community that has its contract is checked only.
+///
+/// # Errors
+/// [`SettleError`] if the node is away, serves another chain, refuses a step, or the sender cannot
+/// pay; calling it again goes on from what is stored.
+pub async fn deploy(context: &Context, settings: &DeploySettings) -> Result<Contract, SettleError> {
+    context.chain.check().await?;
+    let chain_id = i64::try_from(context.chain.chain_id()).map_err(|_| out_of_range("the chain id"))?;
+    let community = context.community().await?;
+    if let Some(contract) = &community.contract
+        && contract.chain_id != chain_id
+    {
+        return Err(SettleError::Inconsistent(format!(
+            "community {} settles on chain {} already, not on {chain_id}",
+            context.community_id, contract.chain_id
+        )));
+    }
+    if community.contract.is_none() {
+        sign_steps(context, settings).await?;
+    }
+    resync::resync(context).await?;
+    let credit = match &community.contract {
+        Some(contract) => contract.credit_address.parse()?,
+        None => until_final(context, settings).await?,
+    };
+    until_code(context, &credit).await?;
+    let contract = Contract { chain_id, credit_address: credit.to_string() };
+    communities::set_contract(&context.pool, &context.community_id, &contract).await?;
+    tracing::info!(credit = %credit, chain_id, "the credit contract is in place");
+    Ok(contract)
+}
+
+/// Signs and stores every step, unless that was done before.
+async fn sign_steps(context: &Context, settings: &DeploySettings) -> Result<(), SettleError> {
+    if !transactions::deploy_steps(&context.pool, &context.community_id).await?.is_empty() {
+        return Ok(());
+    }
+    let first_nonce = context.chain.mined_nonce(1).await?;
+    let fees = context.fees().await?;
+    let mut tx = context.pool.begin().await.map_err(StoreError::from)?;
+    // The addresses follow from the nonces, so these must be known before the calls are made.
+    let sender = context.chain.sender().to_string();
+    transactions::lock_sender(&mut tx, &sender).await?;
+    let first = match transactions::last_nonce(&mut *tx, &sender).await? {
+        Some(last) => u64::try_from(last).map_err(|_| out_of_range("a nonce"))? + 1,
+        None => first_nonce,
+    };
+    let steps: Vec<Outgoing> = plan::steps(context.chain.as_ref(), first, settings)
+        .into_iter()
+        .map(|(call, gas_limit)| Outgoing { purpose: Purpose::Deploy, call, gas_limit })
+        .collect();
+    sign_all(&mut tx, context, first, fees, &steps).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    tracing::info!(steps = steps.len(), first_nonce = first, "signed the deployment");
+    Ok(())
+}
+
+/// Waits until every step is final; returns the credit contract's address.
+async fn until_final(context: &Context, settings: &DeploySettings) -> Result<Address, SettleError> {
+    let mut idle = 0;
+    loop {
+        let pumped = pump::turn(context).await?;
+        let steps = transactions::deploy_steps(&context.pool, &context.community_id).await?;
+        if let Some(step) = steps.iter().find(|s| matches!(s.state, TxState::Reverted | TxState::Replaced)) {
+            return Err(SettleError::Inconsistent(format!(
+                "step {} of the deployment failed (transaction {}): use a new key and a new community",
+                step.signed.nonce, step.signed.tx_hash
+            )));
+        }
+        if steps.iter().all(|step| step.state == TxState::Final) {
+            let first = steps.first().map(|step| u64::try_from(step.signed.nonce));
+            let first = first.and_then(Result::ok).ok_or_else(|| out_of_range("a nonce"))?;
+            return Ok(plan::credit_address(context.chain.as_ref(), first, settings));
+        }
+        if pumped != Pumped::Moved {
+            idle += 1;
+            if idle > MAX_IDLE_POLLS {
+                return Err(SettleError::Inconsistent("the chain does not mine the deployment".to_owned()));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+}
+
+/// A chain that was told its transactions again needs a moment to mine them.
+async fn until_code(context: &Context, credit: &Address) -> Result<(), SettleError> {
+    for _ in 0..MAX_IDLE_POLLS {
+        if context.chain.has_code(credit).await? {
+            return Ok(());
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    let chain: &dyn Chain = context.chain.as_ref();
+    Err(SettleError::NoContract { address: credit.to_string(), chain_id: chain.chain_id() })
+}

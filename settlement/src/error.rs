@@ -1,0 +1,70 @@
+//! What can keep settlement from going on.
+
+use domain::ids::InvalidId;
+use store::StoreError;
+
+use crate::batch::IllegalStep;
+use crate::chain::{ChainError, InvalidHex};
+use crate::netting::NettingError;
+use crate::pricing::PricingError;
+
+/// An error of settlement. Nothing is half done: whatever was begun goes on from its rows.
+#[derive(Debug, thiserror::Error)]
+pub enum SettleError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The chain.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// A slot cannot be priced.
+    #[error("slot {slot}: {source}")]
+    Pricing {
+        /// The slot's start.
+        slot: String,
+        /// Why.
+        source: PricingError,
+    },
+    /// A batch's positions are corrupt.
+    #[error("slot {slot}: {source}")]
+    Netting {
+        /// The slot's start.
+        slot: String,
+        /// Why.
+        source: NettingError,
+    },
+    /// A batch was moved by somebody else.
+    #[error(transparent)]
+    Step(#[from] IllegalStep),
+    /// An address in the database is none.
+    #[error(transparent)]
+    Address(#[from] InvalidHex),
+    /// An id is none.
+    #[error(transparent)]
+    Id(#[from] InvalidId),
+    /// The community has no contract yet.
+    #[error("community {community} has no credit contract yet: run `settlement deploy` first")]
+    NotDeployed {
+        /// The community.
+        community: String,
+    },
+    /// The contract is not where the database says.
+    #[error(
+        "there is no contract at {address} on chain {chain_id}: the node serves another chain, or is still \
+         catching up; check [chain] rpc_url"
+    )]
+    NoContract {
+        /// Where it should be.
+        address: String,
+        /// On which chain.
+        chain_id: u64,
+    },
+    /// The database and the configuration disagree, or rows are missing.
+    #[error("{0}")]
+    Inconsistent(String),
+}
+
+/// A number that does not fit its column, which no real quantity reaches.
+pub(crate) fn out_of_range(what: &str) -> SettleError {
+    SettleError::Inconsistent(format!("{what} is out of range"))
+}

@@ -1,0 +1,125 @@
+//! Pricing the next metered slot: statements, their Merkle root, and a batch of positions.
+
+use std::collections::HashMap;
+
+use domain::ids::{AccountId, SiteId};
+use rand::Rng;
+use store::StoreError;
+use store::batches::{self, BatchRow, BatchStatus};
+use store::notify::{self, Event, Kind};
+use store::slots::{self, SlotRow, SlotStatus};
+use store::statements::{self, SALT_BYTES, StatementRow};
+use store::{communities, members, metering, trades};
+
+use crate::context::{Context, Settling};
+use crate::error::SettleError;
+use crate::finish::{advance, slot_settled};
+use crate::merkle::Tree;
+use crate::netting::{self, Positions};
+use crate::pricing::{self, SiteEnergy, SlotInput};
+use crate::rows::statement_row;
+
+/// Prices the earliest metered slot, if there is one. A slot that moves no money is settled at once.
+pub(super) async fn next_slot(settling: &Settling, salts: &mut impl Rng) -> Result<bool, SettleError> {
+    let context = &settling.context;
+    let waiting = slots::with_status(&context.pool, &context.community_id, SlotStatus::Metered, 1).await?;
+    let Some(slot) = waiting.first() else { return Ok(false) };
+    let rows = statements_of(context, slot, salts).await?;
+    let owed = owed(context, slot, &rows).await?;
+    store_batch(settling, slot, &rows, &owed).await?;
+    Ok(true)
+}
+
+async fn statements_of(
+    context: &Context,
+    slot: &SlotRow,
+    salts: &mut impl Rng,
+) -> Result<Vec<StatementRow>, SettleError> {
+    let (pool, community) = (&context.pool, &context.community_id);
+    let tariff = communities::tariff_at(pool, community, slot.slot_start).await?;
+    let accounts: HashMap<SiteId, AccountId> = members::sites(pool, community)
+        .await?
+        .into_iter()
+        .map(|site| Ok((site.site_id, AccountId::of_member(&site.member_id)?)))
+        .collect::<Result<_, SettleError>>()?;
+    let metered = metering::of_slot(pool, community, slot.slot_start, slot.revision).await?;
+    let sites: Vec<SiteEnergy> = metered
+        .into_iter()
+        .filter_map(|site| {
+            let account_id = accounts.get(&site.site_id)?.clone();
+            let (site_id, metered, substituted) = (site.site_id, site.metered, site.substituted);
+            Some(SiteEnergy { site_id, account_id, metered, substituted })
+        })
+        .collect();
+    let trades: Vec<_> =
+        trades::of_slot(pool, community, slot.slot_start).await?.into_iter().map(|row| row.trade).collect();
+    let fills = metering::closing_fills(pool, community, slot.slot_start, slot.revision).await?;
+    let input = SlotInput { tariff: &tariff, sites: &sites, trades: &trades, fills: &fills };
+    let statements = pricing::price(&input)
+        .map_err(|source| SettleError::Pricing { slot: slot.slot_start.to_rfc3339(), source })?;
+    Ok(statements
+        .into_iter()
+        .map(|statement| {
+            let mut salt = [0; SALT_BYTES];
+            salts.fill_bytes(&mut salt);
+            statement_row(statement, salt)
+        })
+        .collect())
+}
+
+/// What this revision owes beyond the one before.
+async fn owed(context: &Context, slot: &SlotRow, rows: &[StatementRow]) -> Result<Positions, SettleError> {
+    let mut previous = Positions::new();
+    if slot.revision > 0 {
+        let earlier = slot.revision - 1;
+        previous = statements::nets(&context.pool, &context.community_id, slot.slot_start, earlier)
+            .await?
+            .into_iter()
+            .collect();
+        if previous.is_empty() {
+            return Err(SettleError::Inconsistent(format!(
+                "slot {} is at revision {} but has no statements of revision {earlier}: nothing is settled, so \
+                 that nothing is paid twice",
+                slot.slot_start, slot.revision
+            )));
+        }
+    }
+    let current = rows.iter().map(|row| (row.account_id.clone(), row.net)).collect();
+    netting::differences(&current, &previous)
+        .map_err(|source| SettleError::Netting { slot: slot.slot_start.to_rfc3339(), source })
+}
+
+async fn store_batch(
+    settling: &Settling,
+    slot: &SlotRow,
+    rows: &[StatementRow],
+    owed: &Positions,
+) -> Result<(), SettleError> {
+    let Settling { context, domain, .. } = settling;
+    let (community, now) = (&context.community_id, context.clock.now());
+    let (start, revision) = (slot.slot_start, slot.revision);
+    let leaves = rows.iter().map(|row| domain.leaf(start, revision, row)).collect();
+    let tree = Tree::new(leaves)
+        .ok_or_else(|| SettleError::Inconsistent(format!("slot {start} has no statements")))?;
+    let status = if owed.is_empty() { BatchStatus::Void } else { BatchStatus::Prepared };
+    let batch_id = domain.batch_id(start, revision);
+    let batch = BatchRow { batch_id, slot_start: start, revision, statement_root: tree.root(), status };
+    let owed: Vec<_> = owed.iter().map(|(account, net)| (account.clone(), *net)).collect();
+
+    let mut tx = context.pool.begin().await.map_err(StoreError::from)?;
+    let priced =
+        slots::advance(&mut *tx, community, start, SlotStatus::Metered, SlotStatus::Priced, now).await?;
+    advance(priced, "slot")?;
+    statements::insert_all(&mut *tx, community, start, revision, rows).await?;
+    batches::insert(&mut *tx, community, &batch, now).await?;
+    batches::insert_owed(&mut *tx, community, &batch.batch_id, &owed).await?;
+    if status == BatchStatus::Void {
+        slot_settled(&mut tx, context, start, revision).await?;
+    } else {
+        notify::send(&mut *tx, &Event::new(Kind::Slot, community, Some(start))).await?;
+    }
+    notify::send(&mut *tx, &Event::new(Kind::Batch, community, Some(start))).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    tracing::info!(slot = %start, revision, positions = owed.len(), status = status.as_str(), "priced a slot");
+    Ok(())
+}
