@@ -19,7 +19,7 @@ const WEI_PER_GWEI: u128 = 1_000_000_000;
 #[serde(deny_unknown_fields, default)]
 pub struct ChainConfig {
     /// The node's JSON-RPC address, `http` or `https`.
-    pub rpc_url: Url,
+    pub rpc_url: String,
     /// The EIP-155 chain id that the node must serve.
     pub chain_id: u64,
     /// Holds the settlement account's private key, 64 hex digits.
@@ -37,10 +37,9 @@ pub struct ChainConfig {
 }
 
 impl Default for ChainConfig {
-    #[allow(clippy::expect_used)] // the text is a constant, and a test reads it
     fn default() -> Self {
         Self {
-            rpc_url: Url::parse("http://127.0.0.1:8545").expect("a constant address"),
+            rpc_url: "http://127.0.0.1:8545".to_owned(),
             chain_id: 31_337,
             signer_key_file: PathBuf::from("data/chain.signer.key"),
             account_seed_file: PathBuf::from("data/chain.account.seed"),
@@ -119,10 +118,7 @@ impl ChainConfig {
     /// # Errors
     /// [`InvalidConfig`] with the setting to mend.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
-        if !matches!(self.rpc_url.scheme(), "http" | "https") || self.rpc_url.host_str().is_none() {
-            let problem = format!("must be an http or https address, but is {}", self.rpc_url.scheme());
-            return Err(InvalidConfig { section: "chain", key: "rpc_url", problem });
-        }
+        self.url()?;
         in_range("chain", "chain_id", self.chain_id, 1..=i64::MAX.unsigned_abs())?;
         in_range("chain", "confirmations", self.confirmations, 1..=1_000)?;
         in_range("chain", "request_timeout_ms", self.request_timeout_ms, 100..=120_000)?;
@@ -130,15 +126,27 @@ impl ChainConfig {
         in_range("chain", "highest_max_fee_gwei", self.highest_max_fee_gwei, 1..=100_000)
     }
 
+    fn url(&self) -> Result<Url, InvalidConfig> {
+        let url = Url::parse(&self.rpc_url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        url.filter(Url::has_host).ok_or_else(|| InvalidConfig {
+            section: "chain",
+            key: "rpc_url",
+            // Not repeated here: it may hold a provider's access key.
+            problem: "must be an http or https address such as http://127.0.0.1:8545".to_owned(),
+        })
+    }
+
     /// How the node is reached.
-    #[must_use]
-    pub fn node(&self) -> NodeSettings {
-        NodeSettings {
-            rpc_url: self.rpc_url.clone(),
+    ///
+    /// # Errors
+    /// [`InvalidConfig`] if `rpc_url` is no address.
+    pub fn node(&self) -> Result<NodeSettings, InvalidConfig> {
+        Ok(NodeSettings {
+            rpc_url: self.url()?,
             chain_id: self.chain_id,
             request_timeout: Duration::from_millis(self.request_timeout_ms),
             lowest_max_fee_wei: u128::from(self.lowest_max_fee_gwei) * WEI_PER_GWEI,
-        }
+        })
     }
 }
 
@@ -219,7 +227,7 @@ mod tests {
     fn what_cannot_be_used_is_named() {
         for (text, named) in [
             ("rpc_url = 'ipc:///x'", "rpc_url"),
-            ("rpc_url = 'nowhere'", "chain"),
+            ("rpc_url = 'nowhere'", "rpc_url"),
             ("confirmations = 0", "confirmations"),
             ("lowest_max_fee_gwei = 600", "lowest_max_fee_gwei"),
             ("rpc = 'http://x'", "rpc"),

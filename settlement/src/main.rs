@@ -120,7 +120,7 @@ impl Loaded {
 
     fn evm(&self) -> anyhow::Result<EvmChain> {
         let key = SignerKey::read(&self.chain.signer_key_file)?;
-        Ok(EvmChain::new(self.chain.node(), &key)?)
+        Ok(EvmChain::new(self.chain.node()?, &key)?)
     }
 
     /// A context for each community.

@@ -127,7 +127,7 @@ fn reduce_creditors(settled: &mut Positions, reserve: &AccountId, shortfall: Mon
         .collect();
     let mut left = shortfall - cuts.iter().map(|(_, cut, _)| cut).sum::<i128>();
     // The sort is stable and the accounts ascend, so equal remainders go to the lower account.
-    cuts.sort_by(|a, b| b.2.cmp(&a.2));
+    cuts.sort_by_key(|(_, _, remainder)| std::cmp::Reverse(*remainder));
     for (account, cut, _) in cuts {
         let extra = i128::from(left > 0);
         left -= extra;

@@ -11,7 +11,7 @@ use crate::error::{SettleError, out_of_range};
 
 /// How many transactions are sent before waiting until they are mined; nodes bound what they queue
 /// for one sender.
-const CHUNK: i64 = 64;
+const CHUNK: i64 = 256;
 const POLL: Duration = Duration::from_millis(250);
 /// Two minutes a chunk.
 const MAX_POLLS: u32 = 480;
@@ -44,7 +44,7 @@ pub async fn resync(context: &Context) -> Result<u64, SettleError> {
         }
     }
     if sent > 0 {
-        tracing::info!(sent, from_nonce = mined, "told the chain stored transactions again");
+        tracing::info!(sent, from_nonce = mined, "sent stored transactions that the chain had not mined");
     }
     Ok(sent)
 }

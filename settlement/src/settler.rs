@@ -36,12 +36,15 @@ impl Settler {
         Self { settling, salts, connected: false }
     }
 
-    /// Takes the next step there is. Pricing goes on while the chain is away.
+    /// Takes the next step there is. Pricing goes on while the chain is away, and what is priced is
+    /// settled while a slot cannot be priced.
     ///
     /// # Errors
-    /// [`SettleError`] if a step fails; nothing is half done, and the next tick tries again.
+    /// [`SettleError`] if a step fails and no other can be taken; nothing is half done, and the next
+    /// tick tries again.
     pub async fn tick(&mut self) -> Result<Tick, SettleError> {
-        if price::next_slot(&self.settling, &mut self.salts).await? {
+        let priced = price::next_slot(&self.settling, &mut self.salts).await;
+        if matches!(priced, Ok(true)) {
             return Ok(Tick::Progress);
         }
         self.connect().await?;
@@ -52,6 +55,7 @@ impl Settler {
         {
             return Ok(Tick::Progress);
         }
+        priced?;
         Ok(if pumped == Pumped::Waiting { Tick::Waiting } else { Tick::Idle })
     }
 

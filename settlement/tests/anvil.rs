@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -46,37 +47,40 @@ fn anvil_binary() -> PathBuf {
 }
 
 impl Anvil {
-    async fn start(port: Option<u16>, extra: &[&str]) -> Self {
+    fn start(port: Option<u16>, extra: &[&str]) -> Self {
         let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let port = port.unwrap_or_else(free);
-        let child = Command::new(anvil_binary())
+        let mut child = Command::new(anvil_binary())
             .args(["--port", &port.to_string(), "--chain-id", &CHAIN_ID.to_string()])
-            .args(["--accounts", "0", "--silent"])
+            .args(["--accounts", "0"])
             .args(extra)
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let anvil = Self { child, port };
-        for _ in 0..2_000 {
-            if anvil.try_rpc("eth_chainId", json!([])).await.is_some() {
-                return anvil;
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (listening, listens) = std::sync::mpsc::channel();
+        // Read to its end, so that the node never waits for a reader.
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok).filter(|line| line.contains("Listening on")) {
+                let _ = listening.send(line);
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        panic!("anvil does not answer on port {port}");
+        });
+        let anvil = Self { child, port };
+        listens.recv_timeout(Duration::from_secs(30)).expect("anvil does not start");
+        anvil
     }
 
     fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    async fn try_rpc(&self, method: &str, params: Value) -> Option<Value> {
+    async fn rpc(&self, method: &str, params: Value) -> Value {
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-        let answer = reqwest_client().post(self.url()).json(&body).send().await.ok()?;
-        answer.json::<Value>().await.ok()?.get("result").cloned()
+        let answer = reqwest::Client::new().post(self.url()).json(&body).send().await.unwrap();
+        answer.json::<Value>().await.unwrap()["result"].clone()
     }
 
-    async fn chain(&self, key_file: &Path, chain_id: u64) -> EvmChain {
+    fn chain(&self, key_file: &Path, chain_id: u64) -> EvmChain {
         let settings = NodeSettings {
             rpc_url: self.url().parse().unwrap(),
             chain_id,
@@ -86,11 +90,6 @@ impl Anvil {
         let key = SignerKey::read_or_create(key_file, &[0x42; 32]).unwrap();
         EvmChain::new(settings, &key).unwrap()
     }
-}
-
-fn reqwest_client() -> reqwest::Client {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::new()
 }
 
 /// Settles until nothing is on its way; the node mines by itself.
@@ -104,7 +103,7 @@ async fn settle_all(world: &World) {
 }
 
 async fn funded(anvil: &Anvil, key_file: &Path) -> Arc<EvmChain> {
-    let chain = anvil.chain(key_file, CHAIN_ID).await;
+    let chain = anvil.chain(key_file, CHAIN_ID);
     chain.check().await.unwrap();
     chain.fund_on_development_chain(1_000 * ETHER_WEI).await.unwrap();
     Arc::new(chain)
@@ -114,7 +113,7 @@ async fn funded(anvil: &Anvil, key_file: &Path) -> Arc<EvmChain> {
 async fn deploys_deposits_settles_and_reconciles(pool: PgPool) {
     let folder = tempfile::tempdir().unwrap();
     let key_file = folder.path().join("key");
-    let anvil = Anvil::start(None, &[]).await;
+    let anvil = Anvil::start(None, &[]);
     let chain = funded(&anvil, &key_file).await;
     let world = World::new(pool, chain.clone(), 12, 1).await;
     deploy(&world.context, &settings()).await.unwrap();
@@ -145,7 +144,7 @@ async fn deploys_deposits_settles_and_reconciles(pool: PgPool) {
     // A node that was restarted empty is told everything again.
     let port = anvil.port;
     drop(anvil);
-    let anvil = Anvil::start(Some(port), &[]).await;
+    let anvil = Anvil::start(Some(port), &[]);
     funded(&anvil, &key_file).await;
     world.meter(3, 1_000).await;
     deploy(&world.context, &settings()).await.unwrap();
@@ -157,7 +156,7 @@ async fn deploys_deposits_settles_and_reconciles(pool: PgPool) {
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn with_an_administrator_the_deployer_can_settle_and_grant_nothing(pool: PgPool) {
     let folder = tempfile::tempdir().unwrap();
-    let anvil = Anvil::start(None, &[]).await;
+    let anvil = Anvil::start(None, &[]);
     let chain = funded(&anvil, &folder.path().join("key")).await;
     let world = World::new(pool, chain.clone(), 2, 1).await;
     let settings = DeploySettings { administrator: Some(Address([9; 20])), ..settings() };
@@ -176,7 +175,7 @@ async fn with_an_administrator_the_deployer_can_settle_and_grant_nothing(pool: P
 #[tokio::test]
 async fn a_pending_transaction_is_replaced_and_its_fate_is_told() {
     let folder = tempfile::tempdir().unwrap();
-    let anvil = Anvil::start(None, &["--no-mining"]).await;
+    let anvil = Anvil::start(None, &["--no-mining"]);
     let chain = funded(&anvil, &folder.path().join("key")).await;
     let fees = chain.fees().await.unwrap();
     let call = Call::Mint { currency: Address([8; 20]), to: chain.sender(), amount: Money::from_nano(1) };
@@ -191,8 +190,8 @@ async fn a_pending_transaction_is_replaced_and_its_fate_is_told() {
     assert!(second.max_fee_per_gas_wei * 8 >= first.max_fee_per_gas_wei * 9);
     chain.broadcast(&second.raw).await.unwrap();
     assert_eq!(chain.mined_nonce(1).await.unwrap(), 0);
-    anvil.try_rpc("evm_mine", json!([])).await.unwrap();
-    anvil.try_rpc("evm_mine", json!([])).await.unwrap();
+    anvil.rpc("evm_mine", json!([])).await;
+    anvil.rpc("evm_mine", json!([])).await;
     let status = chain.status(&second.hash).await.unwrap();
     assert!(matches!(status, TxStatus::Mined { block_number: 1, confirmations: 2, .. }), "{status:?}");
     assert_eq!(chain.mined_nonce(1).await.unwrap(), 1);
@@ -205,10 +204,10 @@ async fn a_pending_transaction_is_replaced_and_its_fate_is_told() {
 async fn a_wrong_chain_and_an_absent_node_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let key_file = folder.path().join("key");
-    let anvil = Anvil::start(None, &[]).await;
-    let wrong = anvil.chain(&key_file, 1).await.check().await.unwrap_err();
+    let anvil = Anvil::start(None, &[]);
+    let wrong = anvil.chain(&key_file, 1).check().await.unwrap_err();
     assert_eq!(wrong, ChainError::WrongChain { expected: 1, actual: CHAIN_ID });
-    let chain = anvil.chain(&key_file, CHAIN_ID).await;
+    let chain = anvil.chain(&key_file, CHAIN_ID);
     let port = anvil.port;
     drop(anvil);
     let absent = chain.check().await.unwrap_err();
@@ -218,8 +217,8 @@ async fn a_wrong_chain_and_an_absent_node_are_named() {
 #[tokio::test]
 async fn an_account_without_money_for_gas_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let anvil = Anvil::start(None, &[]).await;
-    let chain = anvil.chain(&folder.path().join("key"), CHAIN_ID).await;
+    let anvil = Anvil::start(None, &[]);
+    let chain = anvil.chain(&folder.path().join("key"), CHAIN_ID);
     let fees = chain.fees().await.unwrap();
     let call = Call::DeployCurrency { owner: chain.sender() };
     let signed = chain.sign(&UnsignedTx { nonce: 0, gas_limit: 3_000_000, fees, call }).unwrap();

@@ -302,6 +302,25 @@ async fn a_correction_moves_only_the_difference(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_slot_that_cannot_be_priced_does_not_hold_up_the_others(pool: PgPool) {
+    let (world, chain) = world(pool, 1).await;
+    chain.faults(|f| f.mine_at_once = true);
+    // Revision 1 without a revision 0: settling it could pay twice.
+    world.meter_nets(0, 1, &[1_000, -1_000, 0, 0], false).await;
+    world.meter(1, 1_000).await;
+    let mut settler = world.settler().await;
+    let error = loop {
+        match settler.tick().await {
+            Ok(tick) => assert_eq!(tick, Tick::Progress),
+            Err(error) => break error.to_string(),
+        }
+    };
+    assert!(error.contains("nothing is paid twice"), "{error}");
+    assert_eq!((world.status(0).await, world.status(1).await), (SlotStatus::Metered, SlotStatus::Settled));
+    world.assert_ledger_equals_chain().await;
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
 async fn a_slot_without_money_is_settled_without_a_transaction(pool: PgPool) {
     let (world, chain) = world(pool, 1).await;
     world.meter_nets(0, 0, &[0, 0, 0, 0], false).await;

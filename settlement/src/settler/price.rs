@@ -19,15 +19,28 @@ use crate::netting::{self, Positions};
 use crate::pricing::{self, SiteEnergy, SlotInput};
 use crate::rows::statement_row;
 
-/// Prices the earliest metered slot, if there is one. A slot that moves no money is settled at once.
+/// How many slots are tried before one that can be priced; those that cannot stay `metered`.
+const MAX_TRIED: i64 = 16;
+
+/// Prices the earliest metered slot that can be, if there is one. A slot that moves no money is
+/// settled at once.
 pub(super) async fn next_slot(settling: &Settling, salts: &mut impl Rng) -> Result<bool, SettleError> {
     let context = &settling.context;
-    let waiting = slots::with_status(&context.pool, &context.community_id, SlotStatus::Metered, 1).await?;
-    let Some(slot) = waiting.first() else { return Ok(false) };
-    let rows = statements_of(context, slot, salts).await?;
-    let owed = owed(context, slot, &rows).await?;
-    store_batch(settling, slot, &rows, &owed).await?;
-    Ok(true)
+    let metered = SlotStatus::Metered;
+    let mut failed = None;
+    for slot in slots::with_status(&context.pool, &context.community_id, metered, MAX_TRIED).await? {
+        match price(settling, &slot, salts).await {
+            Ok(()) => return Ok(true),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    failed.map_or(Ok(false), Err)
+}
+
+async fn price(settling: &Settling, slot: &SlotRow, salts: &mut impl Rng) -> Result<(), SettleError> {
+    let rows = statements_of(&settling.context, slot, salts).await?;
+    let owed = owed(&settling.context, slot, &rows).await?;
+    store_batch(settling, slot, &rows, &owed).await
 }
 
 async fn statements_of(
@@ -43,14 +56,16 @@ async fn statements_of(
         .map(|site| Ok((site.site_id, AccountId::of_member(&site.member_id)?)))
         .collect::<Result<_, SettleError>>()?;
     let metered = metering::of_slot(pool, community, slot.slot_start, slot.revision).await?;
-    let sites: Vec<SiteEnergy> = metered
+    let sites = metered
         .into_iter()
-        .filter_map(|site| {
-            let account_id = accounts.get(&site.site_id)?.clone();
+        .map(|site| {
+            let account_id = accounts.get(&site.site_id).cloned().ok_or_else(|| {
+                SettleError::Inconsistent(format!("site {} is metered but not enrolled", site.site_id))
+            })?;
             let (site_id, metered, substituted) = (site.site_id, site.metered, site.substituted);
-            Some(SiteEnergy { site_id, account_id, metered, substituted })
+            Ok(SiteEnergy { site_id, account_id, metered, substituted })
         })
-        .collect();
+        .collect::<Result<Vec<_>, SettleError>>()?;
     let trades: Vec<_> =
         trades::of_slot(pool, community, slot.slot_start).await?.into_iter().map(|row| row.trade).collect();
     let fills = metering::closing_fills(pool, community, slot.slot_start, slot.revision).await?;

@@ -140,8 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn accounts_are_derived_by_the_standard() {
-        // Test vector 1 of BIP-32 starts from this seed; the address is that of m/44'/60'/0'/0/0.
+    fn an_index_always_gives_the_same_account() {
         let folder = tempfile::tempdir().unwrap();
         let accounts = CustodialAccounts::read_or_create(&folder.path().join("seed"), &[7; 32]).unwrap();
         let first = accounts.address(0).unwrap();
