@@ -47,6 +47,14 @@ pub struct AnvilOptions {
     pub preferred_port: Option<u16>,
 }
 
+/// The chain id that the node at `url` serves.
+///
+/// # Errors
+/// When it does not answer.
+pub async fn chain_id_of(url: &Url) -> Result<u64, RpcError> {
+    Rpc::new(url.clone())?.chain_id().await
+}
+
 /// The program after `npm ci` in `contracts_dir`, for this machine's architecture. Not the script in
 /// `node_modules/.bin`: that one starts the program as a child of its own, which would outlive it.
 #[must_use]

@@ -46,6 +46,23 @@ pub fn config(args: &DemoArgs) -> anyhow::Result<ConfigFile> {
     Ok(config)
 }
 
+/// Reads every section once, so that a mistake in any of them is found before anything is made.
+///
+/// # Errors
+/// The first section that cannot be used.
+pub fn check(config: &ConfigFile) -> anyhow::Result<()> {
+    config.section::<CommunityConfig>("community")?.community(chrono::DateTime::UNIX_EPOCH)?;
+    config.section::<service::telemetry::TelemetryConfig>("telemetry")?;
+    config.section::<service::database::DatabaseConfig>("database")?;
+    config.section::<meter_agent::MqttConfig>("mqtt")?.options("check")?;
+    config.section::<meter_agent::ingest::IngestConfig>("ingest")?;
+    config.section::<market::MarketConfig>("market")?.check()?;
+    config.section::<settlement::config::ChainConfig>("chain")?.validate()?;
+    config.section::<settlement::config::SettlementConfig>("settlement")?.validate()?;
+    config.section::<web::WebConfig>("web")?.validate()?;
+    Ok(())
+}
+
 /// Finds the community, or makes it. A stored one must be of the same data and slot length.
 ///
 /// # Errors

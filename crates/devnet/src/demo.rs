@@ -9,7 +9,9 @@ use service::lifecycle::{self, Shutdown};
 use store::totals;
 
 use crate::cli::DemoArgs;
+use crate::community;
 use crate::dataset::DataSet;
+use crate::given;
 use crate::lines;
 use crate::opening::begin_lively;
 use crate::report::Report;
@@ -31,12 +33,15 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let mut data = DataSet::read(&args.data)?;
     begin_lively(&mut data);
+    let config = community::config(&args)?;
+    community::check(&config)?;
+    given::check(&args).await?;
     let state = State::open(&args).await?;
     let log = state.log(&args.log)?;
     let shutdown = Shutdown::new();
     lifecycle::stop_on_signal(shutdown.clone())?;
     say(&format!("starting in {} (log: {})", state.dir().display(), log.display()))?;
-    let starting = Stack::start(&args, data, &state);
+    let starting = Stack::start(&args, config, data, &state);
     let mut stack = tokio::select! {
         stack = starting => stack?,
         () = shutdown.stopped() => return Ok(ExitCode::SUCCESS),

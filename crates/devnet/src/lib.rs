@@ -6,9 +6,11 @@
 //! | [`demo`] | how does a run go, and did everything add up? |
 //! | [`stack`] | what runs in this process, and in which order does it start? |
 //! | [`parts`] | which servers are ours, and which were given? |
+//! | [`given`] | do the given ones answer? |
 //! | [`community`], [`enrol`], [`agents`], [`money`] | who takes part, with which devices, keys and credits? |
 //! | [`opening`] | where in its profile does it begin? |
 //! | [`report`], [`lines`], [`summary`] | what is a stranger told? |
+//! | [`installed`] | where are the programs that are not ours? |
 //! | [`state`] | where is everything stored? |
 //! | [`website`] | where is the dashboard? |
 //! | [`with_postgres`] | how do tests get a database? |
@@ -31,7 +33,9 @@ pub mod dataset;
 pub mod demo;
 pub mod enrol;
 pub mod fleet;
+pub mod given;
 mod hash;
+pub mod installed;
 pub mod lines;
 pub mod money;
 pub mod opening;

@@ -19,6 +19,8 @@ use crate::enrol::Enrolment;
 use crate::parts::Parts;
 
 const NANO_PER_UNIT: i64 = 1_000_000_000;
+/// What the settlement account gets for its fees on a development chain.
+const DEVELOPMENT_BALANCE_WEI: u128 = 1_000_000_000_000_000_000_000;
 /// What a member holds at first: some hundred days of a household's bills.
 const MEMBER_UNITS: i64 = 5_000;
 /// What the community's own accounts hold at first: the grid account pays for what members export.
@@ -54,7 +56,7 @@ impl Chain {
         let settlement_config: SettlementConfig = config.section("settlement")?;
         settlement_config.validate()?;
         let key = SignerKey::read_or_create(&state.join("secrets/chain_signer_key"), &entropy())?;
-        let evm = Arc::new(EvmChain::new(chain_config.node(), &key)?);
+        let evm = Arc::new(EvmChain::new(chain_config.node()?, &key)?);
         let context = Context {
             pool: pool.clone(),
             chain: evm.clone(),
@@ -63,7 +65,12 @@ impl Chain {
             policy: send_policy(&chain_config, &settlement_config),
         };
         settlement::chain::Chain::check(evm.as_ref()).await?;
-        parts.fund(&key.address().to_string()).await?;
+        // Only a development chain gives for nothing; on any other the account has to be funded by its owner.
+        let funded = evm.fund_on_development_chain(DEVELOPMENT_BALANCE_WEI).await;
+        if let Err(error) = funded {
+            anyhow::ensure!(!parts.owns_chain(), "cannot fund the settlement account: {error}");
+            tracing::warn!(address = %key.address(), "the chain does not fund accounts: fund this one for its fees");
+        }
         Ok(Self { chain_config, settlement_config, evm, context })
     }
 

@@ -2,16 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::Context;
-
 use crate::anvil::{Anvil, AnvilOptions, Mining, package_binary};
 use crate::broker::{Broker, BrokerOptions};
 use crate::cli::DemoArgs;
+use crate::installed::{self, CONTRACTS, POSTGRES_NPM};
 use crate::postgres::{Postgres, PostgresOptions, package_binaries_dir};
-use crate::with_postgres::NPM_DIR;
 
-/// Where `make setup` puts the chain's program, from the repository's folder.
-pub const CONTRACTS_DIR: &str = "settlement/contracts";
 const POSTGRES_PORT: u16 = 15_432;
 const MQTT_PORT: u16 = 11_883;
 const CHAIN_PORT: u16 = 18_545;
@@ -46,16 +42,10 @@ impl Parts {
         Ok(Self { postgres, anvil, database_url, mqtt_url, device_mqtt_url, chain_rpc_url, notes })
     }
 
-    /// Gives `address` currency for its fees, if the chain is ours; an existing chain's accounts are its owner's.
-    ///
-    /// # Errors
-    /// When the chain does not answer.
-    pub async fn fund(&self, address: &str) -> anyhow::Result<()> {
-        const BALANCE_WEI: u128 = 1_000_000_000_000_000_000_000;
-        if let Some(anvil) = &self.anvil {
-            anvil.set_balance(address, BALANCE_WEI).await.context("cannot fund the settler's account")?;
-        }
-        Ok(())
+    /// Whether the chain is ours, so that its accounts can be funded at will.
+    #[must_use]
+    pub const fn owns_chain(&self) -> bool {
+        self.anvil.is_some()
     }
 
     /// Stops what was started, the chain first: the database holds everything.
@@ -76,7 +66,8 @@ impl Parts {
 /// The options of the private server; `--fresh` erases by the same.
 #[must_use]
 pub fn postgres_options(state: &Path) -> PostgresOptions {
-    let mut options = PostgresOptions::new(package_binaries_dir(Path::new(NPM_DIR)), state.to_owned());
+    let mut options =
+        PostgresOptions::new(package_binaries_dir(&installed::folder(POSTGRES_NPM)), state.to_owned());
     options.preferred_port = Some(POSTGRES_PORT);
     options
 }
@@ -91,7 +82,7 @@ async fn database(
         return Ok((None, url.clone()));
     }
     let postgres = Postgres::start(postgres_options(state)).await?;
-    notes.push(postgres.notice());
+    notes.push(from_here(&postgres.notice()));
     let url = postgres.url().to_owned();
     Ok((Some(postgres), url))
 }
@@ -121,7 +112,7 @@ async fn chain(
         return Ok((None, url.clone()));
     }
     let anvil = Anvil::start(AnvilOptions {
-        binary: package_binary(Path::new(CONTRACTS_DIR)),
+        binary: package_binary(&installed::folder(CONTRACTS)),
         run_dir: state.join("anvil"),
         chain_id: args.chain_id,
         mining: Mining::Automine { seconds: 1 },
@@ -131,4 +122,12 @@ async fn chain(
     notes.push(anvil.notice());
     let url = anvil.url().to_string();
     Ok((Some(anvil), url))
+}
+
+/// Shows paths below the working directory from there: shorter, and the dashboard shows nobody's folders.
+fn from_here(line: &str) -> String {
+    match std::env::current_dir() {
+        Ok(here) if here.parent().is_some() => line.replace(&format!("{}/", here.display()), ""),
+        _ => line.to_owned(),
+    }
 }

@@ -59,8 +59,12 @@ impl Stack {
     ///
     /// # Errors
     /// The first thing that does not start, in a line that says what to do.
-    pub async fn start(args: &DemoArgs, data: DataSet, state: &State) -> anyhow::Result<Self> {
-        let mut config = community::config(args)?;
+    pub async fn start(
+        args: &DemoArgs,
+        mut config: ConfigFile,
+        data: DataSet,
+        state: &State,
+    ) -> anyhow::Result<Self> {
         let mut parts = Parts::start(args, state.dir()).await?;
         connect_to(&mut config, args, &parts)?;
         let pool = store::connect(&parts.database_url, None, DATABASE_CONNECTIONS, "busbar-demo").await?;
@@ -240,16 +244,9 @@ fn start_core(
 
     let mut seed = [0; 32];
     rand::rng().fill_bytes(&mut seed);
-    let deps = settlement::Deps {
-        pool: pool.clone(),
-        clock: clock.clone(),
-        chain: chain.evm.clone(),
-        seed,
-    };
+    let deps = settlement::Deps { pool: pool.clone(), clock: clock.clone(), chain: chain.evm.clone(), seed };
     let (section, chain_section) = (chain.settlement_config.clone(), chain.chain_config.clone());
     let stop = settling.clone();
-    services.spawn(async move {
-        ("settlement", settlement::run(section, &chain_section, deps, stop).await)
-    });
+    services.spawn(async move { ("settlement", settlement::run(section, &chain_section, deps, stop).await) });
     Ok(())
 }

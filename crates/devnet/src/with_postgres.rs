@@ -1,16 +1,13 @@
 //! `busbar with-postgres`: a command with a private database that ends with it.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use tokio::process::Command;
 
 use crate::cli::WithPostgresArgs;
+use crate::installed::{self, POSTGRES_NPM};
 use crate::postgres::{Postgres, PostgresOptions, package_binaries_dir};
-
-/// Where `make setup` puts the server's binaries, from the repository's folder.
-pub const NPM_DIR: &str = "crates/devnet/npm";
 
 /// Starts the server, runs the command with `DATABASE_URL`, stops the server, and gives the command's
 /// exit status.
@@ -18,7 +15,7 @@ pub const NPM_DIR: &str = "crates/devnet/npm";
 /// # Errors
 /// When the server does not start or the command cannot be run.
 pub async fn run(args: WithPostgresArgs) -> anyhow::Result<ExitCode> {
-    let binaries = package_binaries_dir(Path::new(NPM_DIR));
+    let binaries = package_binaries_dir(&installed::folder(POSTGRES_NPM));
     let postgres = Postgres::start(PostgresOptions::new(binaries, args.state)).await?;
     eprintln!("{}", postgres.notice());
     let status = run_command(&postgres, &args.command, args.migrate).await;
