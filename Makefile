@@ -1,6 +1,7 @@
 # `make demo` runs the main job, `make test` passes all tests; both install what they need.
 
-.PHONY: help demo setup test test-rust test-contracts test-dashboard test-browser smoke interop lint fmt sqlx openapi bench screenshots
+.PHONY: help demo setup dashboard build programs test test-rust test-contracts test-dashboard test-compose test-browser
+.PHONY: smoke interop lint fmt sqlx openapi bench screenshots
 .DEFAULT_GOAL := help
 
 BUSBAR := target/debug/busbar
@@ -18,31 +19,42 @@ demo: setup build ## Runs a whole community until Ctrl-C (ARGS="--slot 10s --fre
 setup:
 	@.ci/setup demo
 
-.PHONY: build
+dashboard: setup ## Builds the dashboard into web/dashboard/dist
+
 build: setup
 	cargo build --bin busbar
 
-test: test-contracts test-dashboard test-rust test-browser ## Runs every test
+programs: setup
+	cargo build --workspace --bins
+
+test: test-contracts test-dashboard test-rust test-compose test-browser ## Runs every test
 	@echo 'all tests passed'
 
-test-contracts: setup ## Tests the contracts and that the artifacts follow from their sources
-	cd settlement/contracts && npm test --silent && npm run --silent artifacts:check
+test-contracts: setup
+	cd settlement/contracts && npm run --silent lint && npm test --silent && npm run --silent artifacts:check
 
-test-dashboard: setup ## Unit tests of the dashboard
+test-dashboard: setup
 	cd web/dashboard && npm run --silent check && npm test --silent
 
-test-rust: build ## Rust tests, on a private PostgreSQL
+test-rust: programs
 	$(BUSBAR) with-postgres -- $(CARGO_TEST) --workspace
 	cargo test --workspace --doc --quiet
 
-test-browser: build ## The dashboard in a real browser, on a running community
+# The compose stack without an engine: schema, paths, variables, and the programs' own configuration check.
+test-compose: programs
+	@.ci/setup compose
+	cd .ci/compose && npm test --silent
+
+# Against a mock first, which can fail on purpose, then on a running community.
+test-browser: build
 	@.ci/setup test
+	cd web/dashboard && npm run --silent test:browser:mock
 	.ci/browser-test
 
 smoke: build ## A few slots of the demonstration, checked
 	$(BUSBAR) demo --data $(DATA) --state .busbar/smoke --fresh --slot 10s --slots 4 --json
 
-interop: build ## Foreign peers: an independent Modbus server and signature verifier, Mosquitto
+interop: programs ## Foreign peers: an independent Modbus server and signature verifier, Mosquitto
 	@.ci/setup interop
 	.ci/interop
 

@@ -11,6 +11,7 @@ use store::PgPool;
 
 use crate::enrol::Enrolment;
 use crate::fleet::{Device, Endpoint};
+use crate::real_meter::RealMeter;
 
 /// The file of an agent's signing key, in the agent's folder.
 const KEY_FILE: &str = "signing-key.pem";
@@ -56,22 +57,16 @@ pub fn assemble(
     community: &store::communities::Community,
     enrolments: &[Enrolment],
     devices: &[Device],
+    real: &[RealMeter],
     device_mqtt_url: &str,
 ) -> anyhow::Result<Vec<Agent>> {
     let mut by_agent: BTreeMap<&AgentId, Vec<DeviceConfig>> = BTreeMap::new();
     for (enrolment, device) in enrolments.iter().zip(devices) {
-        let (endpoint, unit, topic) = match &device.endpoint {
-            Endpoint::Modbus { address, unit_id } => (format!("tcp://{address}"), Some(*unit_id), None),
-            Endpoint::Mqtt { topic_prefix } => (device_mqtt_url.to_owned(), None, Some(topic_prefix.clone())),
+        let config = match real.iter().find(|meter| meter.site_id == device.site_id) {
+            Some(meter) => meter.device(enrolment),
+            None => simulated(enrolment, device, device_mqtt_url),
         };
-        by_agent.entry(&enrolment.meter.agent_id).or_default().push(DeviceConfig {
-            meter_id: enrolment.meter.meter_id.to_string(),
-            site_id: device.site_id.clone(),
-            template: device.kind.template_id().to_owned(),
-            endpoint,
-            unit,
-            topic,
-        });
+        by_agent.entry(&enrolment.meter.agent_id).or_default().push(config);
     }
     let agent = |(agent_id, devices): (&AgentId, Vec<DeviceConfig>)| {
         let signing_key = keys::load_or_create(&key_file(state, agent_id), &mut rand::rng())?;
@@ -95,6 +90,21 @@ pub fn assemble(
         Ok(Agent { config, deps })
     };
     by_agent.into_iter().map(agent).collect()
+}
+
+fn simulated(enrolment: &Enrolment, device: &Device, device_mqtt_url: &str) -> DeviceConfig {
+    let (endpoint, unit, topic) = match &device.endpoint {
+        Endpoint::Modbus { address, unit_id } => (format!("tcp://{address}"), Some(*unit_id), None),
+        Endpoint::Mqtt { topic_prefix } => (device_mqtt_url.to_owned(), None, Some(topic_prefix.clone())),
+    };
+    DeviceConfig {
+        meter_id: enrolment.meter.meter_id.to_string(),
+        site_id: device.site_id.clone(),
+        template: device.kind.template_id().to_owned(),
+        endpoint,
+        unit,
+        topic,
+    }
 }
 
 fn agent_ids(enrolments: &[Enrolment]) -> Vec<AgentId> {

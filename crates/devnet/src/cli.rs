@@ -6,6 +6,8 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
 use domain::slot::SlotLength;
 
+use crate::real_meter::RealMeter;
+
 /// A whole energy community on this machine: real parts, simulated devices.
 #[derive(Debug, Parser)]
 #[command(name = "busbar", version, about, max_term_width = 100)]
@@ -59,6 +61,9 @@ pub struct DemoArgs {
     /// How many sites one meter agent reads.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub sites_per_agent: u16,
+    /// Reads a real meter for a site in place of the simulated one; may be given several times.
+    #[arg(long = "meter", value_name = "SITE=TEMPLATE,ENDPOINT[,UNIT or TOPIC]")]
+    pub meters: Vec<RealMeter>,
     /// What is logged to the state folder's busbar.log.
     #[arg(long, value_name = "FILTER", default_value = "info")]
     pub log: String,

@@ -8,6 +8,7 @@
 //! | [`parts`] | which servers are ours, and which were given? |
 //! | [`given`] | do the given ones answer? |
 //! | [`community`], [`enrol`], [`agents`], [`money`] | who takes part, with which devices, keys and credits? |
+//! | [`real_meter`] | which site is read from a real device? |
 //! | [`opening`] | where in its profile does it begin? |
 //! | [`report`], [`lines`], [`summary`] | what is a stranger told? |
 //! | [`installed`] | where are the programs that are not ours? |
@@ -43,6 +44,7 @@ pub mod parts;
 pub mod ports;
 pub mod postgres;
 pub mod process;
+pub mod real_meter;
 pub mod report;
 pub mod run_lock;
 pub mod stack;

@@ -83,8 +83,14 @@ impl Stack {
         let fleet = simulate(data, &community, &parts, &clock).await?;
         let (trading, settling) = (Shutdown::new(), Shutdown::new());
         let mut services = JoinSet::new();
-        let agents =
-            agents::assemble(state.dir(), &community, &enrolments, fleet.devices(), &parts.device_mqtt_url)?;
+        let agents = agents::assemble(
+            state.dir(),
+            &community,
+            &enrolments,
+            fleet.devices(),
+            &args.meters,
+            &parts.device_mqtt_url,
+        )?;
         notes.push(format!("{} sites, read by {} meter agents", fleet.devices().len(), agents.len()));
         start_edge(&mut services, &config, agents, &pool, &clock, (&trading, &settling))?;
         start_core(&mut services, &config, &chain, &pool, &clock, (&trading, &settling))?;
@@ -160,7 +166,14 @@ async fn enrol(
     state: &State,
 ) -> anyhow::Result<Vec<Enrolment>> {
     let kinds = DeviceKind::of_sites(&data.sites);
-    let template = |index: usize| kinds[index].template_id().to_owned();
+    for meter in &args.meters {
+        let known = data.sites.iter().any(|site| site.id == meter.site_id);
+        anyhow::ensure!(known, "--meter {}: the data set has no such site", meter.site_id);
+    }
+    let template = |index: usize| {
+        let real = args.meters.iter().find(|meter| meter.site_id == data.sites[index].id);
+        real.map_or_else(|| kinds[index].template_id().to_owned(), |meter| meter.template.clone())
+    };
     let all = enrolments(data, usize::from(args.sites_per_agent), &template)?;
     agents::enrol(pool, community, state.dir(), &all).await?;
     let mut tx = pool.begin().await?;

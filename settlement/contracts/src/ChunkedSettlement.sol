@@ -137,11 +137,13 @@ abstract contract ChunkedSettlement is Settlement {
     /// @notice Gives the batch up: `releaseChunk` gives its debtors back what they paid. Settler only, until it is finalised;
     /// also while paused, since nothing moves by this.
     function abandonBatch(bytes32 batchId) external restricted {
+        _requirePhase(batchId, BatchPhase.Collecting);
         _abandon(batchId, false);
     }
 
     /// @notice Gives a batch up whose time is over and that is not finalised. Anyone may.
     function expireBatch(bytes32 batchId) external {
+        _requirePhase(batchId, BatchPhase.Collecting);
         uint64 expiresAt = _progress.expiresAt;
         // The seconds by which a block's time can be off do not matter against the lifetime.
         // forge-lint: disable-next-line(block-timestamp)
@@ -234,7 +236,6 @@ abstract contract ChunkedSettlement is Settlement {
     }
 
     function _abandon(bytes32 batchId, bool expired) private {
-        _requirePhase(batchId, BatchPhase.Collecting);
         _phase = BatchPhase.Returning;
         emit BatchAbandoned(batchId, expired);
         if (_progress.pushed == 0) _close(batchId, BatchPhase.Returning);
