@@ -33,7 +33,10 @@ impl SlotLength {
     /// [`InvalidSlotLength`] unless it is 10 s to 3600 s and divides the hour, so that slots stay
     /// aligned to it.
     pub const fn from_seconds(seconds: u32) -> Result<Self, InvalidSlotLength> {
-        if seconds < Self::MIN_SECONDS || seconds > SECONDS_PER_HOUR || !SECONDS_PER_HOUR.is_multiple_of(seconds) {
+        if seconds < Self::MIN_SECONDS
+            || seconds > SECONDS_PER_HOUR
+            || !SECONDS_PER_HOUR.is_multiple_of(seconds)
+        {
             return Err(InvalidSlotLength { seconds, min: Self::MIN_SECONDS });
         }
         Ok(Self(seconds))
