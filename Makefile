@@ -74,7 +74,7 @@ sqlx: build ## Renews .sqlx, the record of checked queries, from the migrations
 openapi: build ## Renews web/openapi.json
 	cargo run --quiet --bin web -- openapi > web/openapi.json.new && mv web/openapi.json.new web/openapi.json
 
-bench: setup ## Prints figures as JSON lines
+bench: build ## Prints figures as JSON lines
 	.ci/bench
 
 screenshots: build ## Pictures of the dashboard, 1280 and 360 px, light and dark

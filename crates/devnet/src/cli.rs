@@ -49,7 +49,7 @@ pub struct DemoArgs {
     /// Starts over: deletes what this community has stored in the state folder.
     #[arg(long)]
     pub fresh: bool,
-    /// Where everything is stored [default: .busbar/demo-<data>-<slot>].
+    /// Where everything is stored [default: a folder in .busbar for each data folder and slot length].
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
     /// The configuration; what it leaves open has the demonstration's defaults.
