@@ -8,6 +8,7 @@
 
 mod fills;
 mod price;
+mod rank;
 
 use domain::ids::OrderId;
 use domain::order::Side;
@@ -65,14 +66,23 @@ pub fn clear(orders: &[AuctionOrder]) -> Result<Clearing, Overflow> {
     for side in [&bids, &offers] {
         Energy::checked_sum(side.iter().map(|order| Energy::from_wh(order.energy_wh)))?;
     }
-    bids.sort_unstable_by_key(|order| (std::cmp::Reverse(order.limit), order.index));
-    offers.sort_unstable_by_key(|order| (order.limit, order.index));
+    rank::by_limit(&mut bids);
+    // The order within a level, which this turns round too, decides nothing.
+    bids.reverse();
+    rank::by_limit(&mut offers);
     let Some(Cleared { price, volume_wh }) = price::find(&bids, &offers) else {
         return Ok(Clearing::default());
     };
-    let mut fills = fills::serve(&bids, volume_wh, |index| orders[index].id);
-    fills.extend(fills::serve(&offers, volume_wh, |index| orders[index].id));
-    fills.sort_unstable_by_key(|fill| fill.index);
+    let mut filled_wh = vec![0; orders.len()];
+    for side in [&bids, &offers] {
+        fills::serve(side, volume_wh, |index| orders[index].id, &mut filled_wh);
+    }
+    let fills = filled_wh
+        .iter()
+        .enumerate()
+        .filter(|(_, wh)| **wh > 0)
+        .map(|(index, wh)| Fill { index, energy: Energy::from_wh(*wh) })
+        .collect();
     Ok(Clearing { price: Some(price), volume: Energy::from_wh(volume_wh), fills })
 }
 

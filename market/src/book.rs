@@ -12,7 +12,9 @@
 mod check;
 mod event;
 mod ladder;
+mod levels;
 mod orders;
+mod places;
 
 use domain::ids::OrderId;
 use domain::order::{Side, TimeInForce};

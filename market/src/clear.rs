@@ -7,10 +7,10 @@ use std::path::PathBuf;
 
 use domain::ids::OrderId;
 use domain::order::{Side, TimeInForce};
-use domain::units::{Overflow, Price};
+use domain::units::{Energy, Overflow, Price};
 
 use crate::auction::{self, AuctionOrder};
-use crate::book::{Book, BookError, BookOrder, Event, Owner};
+use crate::book::{Book, BookError, BookOrder, Event, Owner, Resting};
 
 pub use file::{ListedOrder, read};
 
@@ -21,6 +21,20 @@ pub enum Mechanism {
     ContinuousDoubleAuction,
     /// One call auction.
     CallAuction,
+    /// The continuous double auction, then one call auction of what still rests.
+    ContinuousThenCall,
+}
+
+impl Mechanism {
+    /// `cda`, `call` or `cda+call`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ContinuousDoubleAuction => "cda",
+            Self::CallAuction => "call",
+            Self::ContinuousThenCall => "cda+call",
+        }
+    }
 }
 
 /// What a mechanism made of the orders.
@@ -83,37 +97,52 @@ pub enum ClearError {
 /// # Errors
 /// [`ClearError`] if the energies do not add up or the book refuses an order.
 pub fn clear(orders: &[ListedOrder], mechanism: Mechanism) -> Result<Cleared, ClearError> {
+    let mut sums = Sums::default();
     match mechanism {
-        Mechanism::CallAuction => call(orders),
-        Mechanism::ContinuousDoubleAuction => continuous(orders),
+        Mechanism::CallAuction => call(orders, &mut sums)?,
+        Mechanism::ContinuousDoubleAuction => drop(continuous(orders, &mut sums)?),
+        Mechanism::ContinuousThenCall => {
+            let resting = continuous(orders, &mut sums)?;
+            call(&resting, &mut sums)?;
+        }
     }
+    let Sums { volume_wh, welfare_nano, paid_nano, trades } = sums;
+    let price_micro_per_kwh = (volume_wh > 0).then(|| paid_nano.div_euclid(volume_wh.max(1)));
+    Ok(Cleared { volume_wh, welfare_nano, price_micro_per_kwh, trades })
 }
 
-fn call(orders: &[ListedOrder]) -> Result<Cleared, ClearError> {
+/// What has been cleared so far.
+#[derive(Debug, Default)]
+struct Sums {
+    volume_wh: i128,
+    welfare_nano: i128,
+    paid_nano: i128,
+    trades: usize,
+}
+
+fn call(orders: &[ListedOrder], sums: &mut Sums) -> Result<(), ClearError> {
     let list: Vec<AuctionOrder> = orders
         .iter()
         .map(|o| AuctionOrder { id: o.id, side: o.side, energy: o.energy, limit: o.limit })
         .collect();
     let clearing = auction::clear(&list)?;
-    let mut cleared = Cleared {
-        volume_wh: i128::from(clearing.volume.wh()),
-        price_micro_per_kwh: clearing.price.map(|price| i128::from(price.micro_per_kwh())),
-        trades: clearing.fills.len(),
-        welfare_nano: 0,
-    };
+    let Some(price) = clearing.price else { return Ok(()) };
+    sums.volume_wh += i128::from(clearing.volume.wh());
+    sums.paid_nano += worth(price, clearing.volume);
+    sums.trades += clearing.fills.len();
     for fill in &clearing.fills {
         let order = &orders[fill.index];
-        let value = worth(order.limit, fill.energy.wh());
-        cleared.welfare_nano += if order.side == Side::Bid { value } else { -value };
+        let value = worth(order.limit, fill.energy);
+        sums.welfare_nano += if order.side == Side::Bid { value } else { -value };
     }
-    Ok(cleared)
+    Ok(())
 }
 
-fn continuous(orders: &[ListedOrder]) -> Result<Cleared, ClearError> {
+/// Lets the orders arrive one after the other. Returns what rests at the end, with what is left of it.
+fn continuous(orders: &[ListedOrder], sums: &mut Sums) -> Result<Vec<ListedOrder>, ClearError> {
     let mut owners = HashMap::new();
     let mut book = Book::new();
     let mut events = Vec::new();
-    let (mut cleared, mut paid) = (Cleared::default(), 0);
     for (number, order) in (1_i64..).zip(orders) {
         let next = Owner(u32::try_from(owners.len()).unwrap_or(u32::MAX));
         let book_order = BookOrder {
@@ -129,29 +158,33 @@ fn continuous(orders: &[ListedOrder]) -> Result<Cleared, ClearError> {
         book.submit(&book_order, &mut events).map_err(|source| ClearError::Book { id: number, source })?;
         for event in &events {
             let Event::Traded { resting, energy, price, .. } = *event else { continue };
-            let resting = usize::try_from(resting.0 - 1).ok().and_then(|at| orders.get(at));
-            let Some(resting) = resting else { continue };
+            let Some(resting) = listed(orders, resting) else { continue };
             let (bid, offer) = if order.side == Side::Bid { (order, resting) } else { (resting, order) };
-            cleared.trades += 1;
-            cleared.volume_wh += i128::from(energy.wh());
-            cleared.welfare_nano += worth(bid.limit, energy.wh()) - worth(offer.limit, energy.wh());
-            paid += worth(price, energy.wh());
+            sums.trades += 1;
+            sums.volume_wh += i128::from(energy.wh());
+            sums.welfare_nano += worth(bid.limit, energy) - worth(offer.limit, energy);
+            sums.paid_nano += worth(price, energy);
         }
     }
-    if cleared.volume_wh > 0 {
-        cleared.price_micro_per_kwh = Some(paid.div_euclid(cleared.volume_wh));
-    }
-    Ok(cleared)
+    let left = |resting: &Resting| {
+        let order = listed(orders, resting.order_id)?;
+        Some(ListedOrder { energy: resting.open, ..order.clone() })
+    };
+    Ok(book.resting().iter().filter_map(left).collect())
 }
 
-fn worth(price: Price, wh: i64) -> i128 {
-    i128::from(price.micro_per_kwh()) * i128::from(wh)
+/// The order that the book knows by its place.
+fn listed(orders: &[ListedOrder], id: OrderId) -> Option<&ListedOrder> {
+    usize::try_from(id.0 - 1).ok().and_then(|at| orders.get(at))
+}
+
+/// What an energy is worth at a price, in nano-currency.
+fn worth(price: Price, energy: Energy) -> i128 {
+    i128::from(price.micro_per_kwh()) * i128::from(energy.wh())
 }
 
 #[cfg(test)]
 mod tests {
-    use domain::units::Energy;
-
     use super::*;
 
     fn order(id: i64, member: &str, side: Side, wh: i64, micro: i64) -> ListedOrder {

@@ -16,16 +16,7 @@ use crate::auction::{AuctionOrder, clear};
 /// # Errors
 /// [`Overflow`] if the energies or prices are absurd.
 pub fn close(residuals: &[(SiteId, Energy)], tariff: &Tariff) -> Result<Vec<ClosingFill>, Overflow> {
-    let highest = tariff.highest_limit()?;
-    let mut orders = Vec::with_capacity(residuals.len());
-    for (number, (_, residual)) in (0..).zip(residuals) {
-        let (side, energy, limit) = if residual.is_negative() {
-            (Side::Bid, residual.checked_neg()?, highest)
-        } else {
-            (Side::Offer, *residual, tariff.lowest_limit())
-        };
-        orders.push(AuctionOrder { id: OrderId(number), side, energy, limit });
-    }
+    let orders = orders(residuals.iter().map(|(_, residual)| *residual), tariff)?;
     let clearing = clear(&orders)?;
     let Some(price) = clearing.price else { return Ok(Vec::new()) };
     Ok(clearing
@@ -38,6 +29,28 @@ pub fn close(residuals: &[(SiteId, Energy)], tariff: &Tariff) -> Result<Vec<Clos
             price,
         })
         .collect())
+}
+
+/// What sites send to the closing auction, numbered in their order.
+///
+/// # Errors
+/// [`Overflow`] if the energies or prices are absurd.
+pub fn orders(
+    residuals: impl Iterator<Item = Energy>,
+    tariff: &Tariff,
+) -> Result<Vec<AuctionOrder>, Overflow> {
+    let (lowest, highest) = (tariff.lowest_limit(), tariff.highest_limit()?);
+    (0..)
+        .zip(residuals)
+        .map(|(number, residual)| {
+            let id = OrderId(number);
+            Ok(if residual.is_negative() {
+                AuctionOrder { id, side: Side::Bid, energy: residual.checked_neg()?, limit: highest }
+            } else {
+                AuctionOrder { id, side: Side::Offer, energy: residual, limit: lowest }
+            })
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,15 +1,19 @@
 //! The market's process: reads the configuration, opens the database and runs the library.
 
-use std::io::Write;
+mod commands;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
+use commands::{ClearArgs, ReplayArgs, SimulateArgs, clear_file, print, simulate_folder};
+use domain::ids::{AgentId, CommunityId};
+use domain::slot::{Slot, SlotLength};
 use domain::time::Clock;
-use market::clear::{self, Cleared, Mechanism};
-use market::{Deps, MarketConfig};
+use market::enrolment::CommunityConfig;
+use market::{Deps, MarketConfig, roster};
 use service::cli::{CommonArgs, finish, one_line};
 use service::database::DatabaseConfig;
 use service::health;
@@ -41,25 +45,26 @@ enum Command {
         heartbeat_file: PathBuf,
     },
     /// Clear one slot's orders from a file, without a database.
-    Clear {
-        /// Orders with the columns `side,id,member,energy_wh,price_micro_per_kwh`.
+    Clear(ClearArgs),
+    /// Play a community's profiles, without a database, and say what the market is worth.
+    Simulate(SimulateArgs),
+    /// Enrol the community of `[community]`, and the members, sites and meters of a roster.
+    Enrol {
+        /// A CSV file; docs/operating.md describes its columns.
         #[arg(long)]
-        csv: PathBuf,
-        /// How they are matched.
-        #[arg(long, value_enum, default_value = "call")]
-        mechanism: MechanismArg,
-        /// Print one JSON object.
-        #[arg(long)]
-        json: bool,
+        roster: PathBuf,
     },
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum MechanismArg {
-    /// The continuous double auction, in the order of the file.
-    Cda,
-    /// One call auction at a uniform price.
-    Call,
+    /// Approve a meter agent's signing key after comparing its fingerprint.
+    ApproveAgent {
+        /// The agent's id.
+        #[arg(long)]
+        agent_id: String,
+        /// What `meter-agent keys` printed at the agent.
+        #[arg(long)]
+        fingerprint: String,
+    },
+    /// Replay a slot's accepted commands and check that they lead to the stored trades.
+    Replay(ReplayArgs),
 }
 
 fn main() -> ExitCode {
@@ -76,9 +81,19 @@ fn main() -> ExitCode {
             }
         },
         Command::CheckConfig => {
-            finish(load(&args.common).and_then(|_| print("the configuration can be used\n".to_owned())))
+            finish(load(&args.common).and_then(|_| print("the configuration can be used\n")))
         }
-        Command::Clear { csv, mechanism, json } => finish(clear_file(&csv, mechanism, json)),
+        Command::Clear(args) => finish(clear_file(&args)),
+        Command::Simulate(args) => finish(simulate_folder(&args)),
+        Command::Replay(replay) => {
+            finish(load(&args.common).and_then(|config| block_on(replay_slot(config, replay))))
+        }
+        Command::Enrol { roster } => {
+            finish(operator(&args.common).and_then(|config| block_on(enrol(config, roster))))
+        }
+        Command::ApproveAgent { agent_id, fingerprint } => {
+            finish(operator(&args.common).and_then(|config| block_on(approve(config, agent_id, fingerprint))))
+        }
         Command::Run => finish(load(&args.common).and_then(|config| block_on(run(config)))),
     }
 }
@@ -97,8 +112,10 @@ fn load(common: &CommonArgs) -> anyhow::Result<Loaded> {
     Ok(Loaded { market, database: file.section("database")?, telemetry: file.section("telemetry")? })
 }
 
-fn print(text: String) -> anyhow::Result<()> {
-    std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")
+/// What the operator's commands read: the community's own section.
+fn operator(common: &CommonArgs) -> anyhow::Result<(CommunityConfig, DatabaseConfig)> {
+    let file = common.load()?;
+    Ok((file.section("community")?, file.section("database")?))
 }
 
 fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
@@ -110,35 +127,52 @@ async fn run(config: Loaded) -> anyhow::Result<()> {
     lifecycle::end_on_panic();
     let shutdown = Shutdown::new();
     lifecycle::stop_on_signal(shutdown.clone())?;
-    let password = config.database.password()?;
-    let password = password.as_ref().map(service::secret::Secret::expose);
-    let (url, connections) = (&config.database.url, config.database.max_connections);
-    let pool = store::connect(url, password, connections, "busbar-market").await?;
+    let pool = connect(&config.database, "busbar-market").await?;
     market::run(config.market, Deps { pool, clock: Clock::System }, shutdown).await
 }
 
-fn clear_file(path: &std::path::Path, mechanism: MechanismArg, json: bool) -> anyhow::Result<()> {
-    let orders = clear::read(path)?;
-    let mechanism = match mechanism {
-        MechanismArg::Cda => Mechanism::ContinuousDoubleAuction,
-        MechanismArg::Call => Mechanism::CallAuction,
-    };
-    let started = Instant::now();
-    let cleared = clear::clear(&orders, mechanism)?;
-    let wall_ns = started.elapsed().as_nanos();
-    let Cleared { volume_wh, welfare_nano, price_micro_per_kwh, trades } = cleared;
-    print(if json {
-        let price = price_micro_per_kwh.map_or("null".to_owned(), |price| price.to_string());
-        format!(
-            "{{\"volume_wh\":{volume_wh},\"welfare_nano\":{welfare_nano},\"price_micro_per_kwh\":{price},\
-             \"trades\":{trades},\"wall_ns\":{wall_ns}}}\n"
-        )
-    } else {
-        let price = price_micro_per_kwh.map_or("none".to_owned(), |price| price.to_string());
-        format!(
-            "{} orders, {trades} trades, {volume_wh} Wh at {price} micro-currency per kWh, \
-             gains {welfare_nano} nano-currency, in {wall_ns} ns\n",
-            orders.len()
-        )
-    })
+async fn replay_slot(config: Loaded, args: ReplayArgs) -> anyhow::Result<()> {
+    commands::replay(args, &connect(&config.database, "busbar-replay").await?).await
+}
+
+async fn connect(database: &DatabaseConfig, name: &str) -> anyhow::Result<store::PgPool> {
+    let password = database.password()?;
+    let password = password.as_ref().map(service::secret::Secret::expose);
+    Ok(store::connect(&database.url, password, database.max_connections, name).await?)
+}
+
+/// Makes the community at the first call, opening with the next slot; adds what the roster has new.
+async fn enrol(
+    (community, database): (CommunityConfig, DatabaseConfig),
+    path: PathBuf,
+) -> anyhow::Result<()> {
+    let entries = roster::read(&path)?;
+    let now = Clock::System.now();
+    let opens_at = Slot::at_or_after(now, SlotLength::from_seconds(community.slot_length_s)?).start();
+    let (community, tariff) = community.community(opens_at)?;
+    let id = &community.community_id;
+    let pool = connect(&database, "busbar-enrol").await?;
+    let mut tx = pool.begin().await?;
+    if store::communities::insert(&mut *tx, &community).await? {
+        store::communities::insert_tariff(&mut *tx, id, opens_at, &tariff).await?;
+    }
+    roster::enrol(&mut tx, id, &entries).await?;
+    tx.commit().await?;
+    print(&format!("{id}: {} lines of the roster are enrolled\n", entries.len()))
+}
+
+async fn approve(
+    (community, database): (CommunityConfig, DatabaseConfig),
+    agent_id: String,
+    fingerprint: String,
+) -> anyhow::Result<()> {
+    let (community, agent) = (CommunityId::new(&community.community_id)?, AgentId::new(&agent_id)?);
+    let pool = connect(&database, "busbar-approve").await?;
+    let approved = store::agents::approve(&pool, &community, &agent, &fingerprint).await?;
+    anyhow::ensure!(
+        approved,
+        "{agent} of {community} has not announced a key with this fingerprint, or was revoked; run \
+         `meter-agent enrol` at the agent and compare again"
+    );
+    print(&format!("{agent} is approved\n"))
 }

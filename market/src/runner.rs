@@ -8,6 +8,7 @@
 mod batch;
 mod credits;
 mod persist;
+mod replay;
 mod request;
 mod slot_book;
 
@@ -18,12 +19,12 @@ use domain::ids::{MemberId, SiteId};
 use domain::time::Clock;
 use store::communities::Community;
 use store::slots::SlotStatus;
-use store::{PgPool, communities, members, orders, slots, trades};
+use store::{PgPool, members, orders, slots, trades};
 
 use crate::book::{Owner, Resting};
 use crate::rules::SlotRules;
-use crate::validate::SlotTerms;
 
+pub use replay::{ReplayError, Replayed, check_slot};
 pub use request::Refused;
 use slot_book::SlotBook;
 
@@ -128,31 +129,13 @@ impl Runner {
         books.slots.retain(|start, _| open.iter().any(|slot| slot.slot_start == *start));
         for slot in open {
             if !books.slots.contains_key(&slot.slot_start) {
-                let book = self.replay(&mut books.members, slot.slot_start).await?;
+                let (community, members) = (&self.community, &mut books.members);
+                let book =
+                    replay::rebuild(&self.pool, community, members, slot.slot_start, |_, _| {}).await?;
                 books.slots.insert(slot.slot_start, book);
             }
         }
         Ok(())
-    }
-
-    /// Rebuilds a slot's book from its accepted commands, in their sequence.
-    async fn replay(&self, members: &mut Members, slot_start: DateTime<Utc>) -> anyhow::Result<SlotBook> {
-        let id = &self.community.community_id;
-        let tariff = communities::tariff_at(&self.pool, id, slot_start).await?;
-        let gate_closure = self.rules.gate_closure(slot_start);
-        let terms = SlotTerms::new(gate_closure, &tariff, self.community.max_order)?;
-        let mut book = SlotBook::new(slot_start, terms);
-        let mut last_seq = 0;
-        loop {
-            let page = orders::accepted_of_slot(&self.pool, id, slot_start, last_seq, REPLAY_PAGE).await?;
-            for command in &page {
-                last_seq = command.accepted_seq.unwrap_or(last_seq);
-                book.replay(command, last_seq, members)?;
-            }
-            if page.is_empty() {
-                return Ok(book);
-            }
-        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use domain::ids::{ClientId, OrderId};
 use domain::order::{Side, TimeInForce};
 use domain::units::{Energy, Price};
-use market::runner::Matched;
+use market::runner::{Matched, ReplayError, check_slot};
 use store::orders::{self, OrderRow};
 use store::slots::SlotStatus;
 use store::{PgPool, trades};
@@ -260,4 +260,31 @@ async fn starting_over_before_each_batch_gives_the_same_trades(pool: PgPool) {
         .collect();
     assert!(!rows.is_empty());
     assert_eq!(rows, book);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_slot_replays_to_its_stored_trades_and_a_forged_one_is_found(pool: PgPool) {
+    let world = opened(pool, "demo", 4).await;
+    play(&world, false).await;
+    let (pool, id) = (&world.pool, world.id());
+    let replayed = check_slot(pool, id, slot(2)).await.unwrap();
+    let stored = trades_of(&world, 2).await;
+    assert_eq!((replayed.trades, replayed.records.lines().count()), (stored.len(), stored.len()));
+    assert!(replayed.trades > 20 && replayed.commands > replayed.trades);
+    assert_eq!(check_slot(pool, id, slot(3)).await.unwrap().trades, 0);
+    // Long after its gate has closed, and whatever became of the slot, it replays the same.
+    world.manual.set(at(500));
+    market::slots::close(pool, &world.community, world.manual.now()).await.unwrap();
+    assert_eq!(check_slot(pool, id, slot(2)).await.unwrap(), replayed);
+    sqlx::query("UPDATE trades SET price_micro_per_kwh = price_micro_per_kwh + 1 WHERE trade_id = 7")
+        .execute(pool)
+        .await
+        .unwrap();
+    let forged = check_slot(pool, id, slot(2)).await.unwrap_err();
+    assert!(matches!(forged, ReplayError::Differs { number: 7, .. }), "{forged}");
+    sqlx::query("DELETE FROM trades WHERE trade_id = 7").execute(pool).await.unwrap();
+    assert!(matches!(check_slot(pool, id, slot(2)).await, Err(ReplayError::Differs { number: 7, .. })));
+    assert!(matches!(check_slot(pool, id, slot(-9)).await, Err(ReplayError::UnknownSlot { .. })));
+    let stranger = domain::ids::CommunityId::new("other").unwrap();
+    assert!(matches!(check_slot(pool, &stranger, slot(2)).await, Err(ReplayError::UnknownCommunity(_))));
 }

@@ -11,7 +11,7 @@ use service::lifecycle::Shutdown;
 use tokio::sync::{Mutex, Notify};
 
 use crate::config::{Access, AgentConfig, AgentPlan, DevicePlan};
-use crate::link::MqttConfig;
+use crate::link::{self, MqttConfig};
 use crate::modbus::{Bus, BusTiming, Endpoint, ModbusMeter, SharedBus};
 use crate::mqtt_device::{self, Hub, MqttMeter};
 use crate::outbox::Outbox;
@@ -55,7 +55,13 @@ pub async fn run(
     let plan = AgentPlan::check(&config, &Library::embedded()?)?;
     let options = mqtt.options(plan.agent_id.as_str())?;
     let first_epoch = epoch_of(deps.clock.now());
-    let outbox = Arc::new(Outbox::open(&plan.outbox_file, config.outbox_max_records, first_epoch)?);
+    let (outbox, damaged) =
+        Outbox::open_or_replace(&plan.outbox_file, config.outbox_max_records, first_epoch)?;
+    if let Some(aside) = damaged {
+        tracing::error!(aside = %aside.display(), first_epoch,
+            "the outbox was damaged and is set aside: what waited in it was not delivered, a new epoch begins");
+    }
+    let outbox = Arc::new(outbox);
     let stored = Arc::new(Notify::new());
     let signer = Arc::new(Signer {
         key: deps.signing_key,
@@ -77,7 +83,9 @@ pub async fn run(
             heartbeat.beat();
         }
     };
-    tokio::join!(poller.run(&shutdown), publisher.run(options, deps.jitter_seed, &shutdown), beats);
+    let certificate = link::watch_certificate(&mqtt, &deps.clock, &shutdown);
+    let publish = publisher.run(options, deps.jitter_seed, &shutdown);
+    tokio::join!(poller.run(&shutdown), publish, beats, certificate);
     Ok(())
 }
 
@@ -123,16 +131,18 @@ fn connect(plan: &AgentPlan, clock: &Clock, shutdown: &Shutdown) -> Vec<Group> {
 
 /// One connection to each broker that devices publish to.
 fn listen<'a>(plan: &'a AgentPlan, clock: &Clock, shutdown: &Shutdown) -> BTreeMap<&'a Endpoint, Arc<Hub>> {
-    let mut topics: BTreeMap<&Endpoint, BTreeSet<String>> = BTreeMap::new();
+    let mut topics: BTreeMap<&Endpoint, [BTreeSet<String>; 2]> = BTreeMap::new();
     for device in &plan.devices {
         if let Access::Mqtt { endpoint, topic } = &device.access {
             let own = mqtt_device::topics(&device.template, topic).unwrap_or_default();
-            topics.entry(endpoint).or_default().extend(own);
+            let [all, states] = topics.entry(endpoint).or_default();
+            all.extend(own);
+            states.extend(mqtt_device::state_topics(&device.template, topic));
         }
     }
     let mut hubs = BTreeMap::new();
-    for (endpoint, topics) in topics {
-        let hub = Arc::new(Hub::new(clock.clone(), topics));
+    for (endpoint, [topics, states]) in topics {
+        let hub = Arc::new(Hub::new(clock.clone(), topics).with_states(states));
         // An id of its own: a broker drops the older of two connections with one id.
         let client_id = format!("{}-devices", plan.agent_id);
         tokio::spawn(mqtt_device::listen(hub.clone(), endpoint.clone(), client_id, shutdown.clone()));

@@ -1,7 +1,10 @@
 //! The command line and the composition root: here, and nowhere else, the process takes its
 //! configuration, its clock and its randomness from the machine.
 
+mod enrol;
 mod read;
+mod read_mqtt;
+mod scan;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -44,8 +47,14 @@ enum Command {
     Ingest,
     /// Read one device once and print what it says.
     Read(read::ReadArgs),
+    /// Find the units on an endpoint and their SunSpec models.
+    Scan(scan::ScanArgs),
+    /// Decode a captured message of an MQTT device and print what it says.
+    ReadMqtt(read_mqtt::ReadMqttArgs),
     /// Say whether [meter-agent], [ingest] and [mqtt] can be used, and end.
     CheckConfig,
+    /// Announce the agent's key to the platform, or replace it (--rotate).
+    Enrol(enrol::EnrolArgs),
     /// Print the agent's public key and its fingerprint, for the operator to compare and approve.
     Keys,
     /// List the device templates.
@@ -66,15 +75,10 @@ pub fn execute(args: Args) -> ExitCode {
     match command {
         Command::Run => finish(file().and_then(|file| block_on(run_agent(&file)))),
         Command::Ingest => finish(file().and_then(|file| block_on(run_ingest(&file)))),
-        Command::Read(read) => match block_on(read::read(&read, Clock::System)) {
-            Ok(()) => ExitCode::SUCCESS,
-            // Status 1: the device; status 2: what was typed.
-            Err(error) if error.is::<crate::source::SourceError>() => {
-                eprintln!("error: {}", one_line(error.as_ref()));
-                ExitCode::FAILURE
-            }
-            Err(error) => finish(Err(error)),
-        },
+        Command::Read(read) => looked(block_on(read::read(&read, Clock::System))),
+        Command::Scan(scan) => looked(block_on(scan::scan(&scan))),
+        Command::ReadMqtt(read) => looked(read_mqtt::read_mqtt(&read, Clock::System)),
+        Command::Enrol(args) => finish(file().and_then(|file| block_on(enrol::enrol(&args, &file)))),
         Command::CheckConfig => finish(file().and_then(|file| check(&file))),
         Command::Keys => finish(file().and_then(|file| print_keys(&file))),
         Command::Templates => finish(print_templates()),
@@ -86,6 +90,23 @@ pub fn execute(args: Args) -> ExitCode {
             }
         },
     }
+}
+
+/// Status 1: the device; status 2: what was typed.
+fn looked(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Err(error) if error.is::<crate::source::SourceError>() => {
+            eprintln!("error: {}", one_line(error.as_ref()));
+            ExitCode::FAILURE
+        }
+        result => finish(result),
+    }
+}
+
+/// Prints what was found: on one line for programs, on many for people.
+fn print_report(report: &serde_json::Value, on_one_line: bool) -> anyhow::Result<()> {
+    let text = if on_one_line { report.to_string() } else { format!("{report:#}") };
+    print(&format!("{text}\n"))
 }
 
 fn print(text: &str) -> anyhow::Result<()> {

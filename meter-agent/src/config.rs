@@ -29,6 +29,9 @@ pub struct AgentConfig {
     /// How long after a boundary its registers may still be read, in milliseconds; a tenth of a slot,
     /// but at least two seconds, if it is missing.
     pub read_tolerance_ms: Option<u32>,
+    /// The most any of the connections can carry, in W; registers that rise faster are held back. A
+    /// megawatt if it is missing.
+    pub max_power_w: Option<u32>,
     /// How long a published record waits for ingest's acknowledgement before it is sent again, in
     /// milliseconds; doubles each time.
     #[serde(default = "resend_after_ms")]
@@ -36,6 +39,9 @@ pub struct AgentConfig {
     /// How many records may be on their way at once.
     #[serde(default = "window_records")]
     pub window_records: usize,
+    /// How many records of a backlog are sent a second, beside the newest ones, which do not wait.
+    #[serde(default = "drain_per_s")]
+    pub drain_per_s: u32,
     /// How this machine's clock is kept: `synchronised`, `informative` or `unknown`. It is written into
     /// every record.
     #[serde(default)]
@@ -57,6 +63,10 @@ const fn resend_after_ms() -> u64 {
 
 const fn window_records() -> usize {
     64
+}
+
+const fn drain_per_s() -> u32 {
+    500
 }
 
 /// One `[[meter-agent.devices]]`.

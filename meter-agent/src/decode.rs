@@ -171,6 +171,19 @@ pub fn to_register(scalar: &Scalar, scale_pow10: i32, unit: Unit) -> Result<Deco
     Ok(DecodedRegister { register, resolution_mwh })
 }
 
+/// How much energy a counter of this type holds before it begins again from zero, in mWh; `None` for
+/// floats, and for counters that outlive their meter.
+#[must_use]
+pub fn span_mwh(value_type: ValueType, scale_pow10: i32, unit: Unit) -> Option<i64> {
+    let bits = match value_type {
+        ValueType::U16 => 16,
+        ValueType::U32 => 32,
+        _ => return None,
+    };
+    let power = scale_pow10 + unit.mwh_pow10()?;
+    times_power_of_ten(1_i128 << bits, power).and_then(|span| i64::try_from(span).ok())
+}
+
 /// Turns a decoded number into a momentary quantity in W, V or Hz, for display and plausibility.
 ///
 /// # Errors

@@ -15,6 +15,7 @@
 
 mod batch;
 mod directory;
+mod enrol;
 mod judge;
 mod refusal;
 mod sequence;
@@ -33,8 +34,12 @@ use store::{PgPool, StoreError};
 
 pub use refusal::Refusal;
 
+use crate::enrolment::Answer;
 use crate::link::{self, Link, LinkEvent, MqttConfig};
-use crate::wire::{Acknowledgement, READINGS_SHARE, ack_topic};
+use crate::wire::{
+    Acknowledgement, ENROLMENT_SHARE, READINGS_SHARE, ack_topic, enrolment_answer_topic,
+    parse_enrolment_topic,
+};
 use directory::Directory;
 
 /// A batch that the database does not take is dropped after so many tries; its agents send it again.
@@ -45,6 +50,9 @@ const LAST_RETRY: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(5);
 /// Acknowledgements that wait for the network; what does not fit is asked for again.
 const REQUESTS: usize = 4_096;
+
+/// Announcements taken of one batch; further ones are made again.
+const MAX_ENROLMENTS: usize = 1_000;
 
 /// Section `[ingest]`.
 #[derive(Debug, Clone, Deserialize)]
@@ -106,6 +114,8 @@ pub struct Outcome {
     pub quarantined: u64,
     /// Records left aside because their agent or meter is not enrolled yet, or that nobody sent.
     pub held: usize,
+    /// What is answered to agents that announced a key.
+    pub answers: Vec<(CommunityId, AgentId, Answer)>,
     /// What may be told to which agent, after the commit.
     pub acknowledgements: Vec<(CommunityId, AgentId, Acknowledgement)>,
 }
@@ -134,6 +144,13 @@ impl Ingest {
     /// again as it is.
     pub async fn tick(&mut self, messages: &[Message]) -> Result<Outcome, StoreError> {
         let mut outcome = Outcome::default();
+        for message in messages.iter().take(MAX_ENROLMENTS) {
+            let Some((community, agent)) = parse_enrolment_topic(&message.topic) else { continue };
+            if let Some(answer) = enrol::enrol(&self.pool, &community, &agent, &message.payload).await? {
+                self.directory.forget(&community);
+                outcome.answers.push((community, agent, answer));
+            }
+        }
         for (community, messages) in judge::by_community(messages, &mut outcome) {
             let Some(known) = self.directory.community(&self.pool, &community, &messages).await? else {
                 tracing::warn!(%community, records = messages.len(), "records of a community that does not exist");
@@ -194,6 +211,13 @@ pub async fn run(
             held = outcome.held,
             "ingested"
         );
+        for (community, agent, answer) in outcome.answers {
+            let topic = enrolment_answer_topic(&community, &agent);
+            let message = serde_json::to_string(&answer)?;
+            if let Err(error) = link.client.try_publish(topic, QoS::AtLeastOnce, false, message) {
+                tracing::debug!(%error, %agent, "an announcement was not answered");
+            }
+        }
         for (community, agent, acknowledgement) in outcome.acknowledgements {
             let topic = ack_topic(&community, &agent);
             let message = acknowledgement.to_message();
@@ -230,8 +254,10 @@ async fn collect(link: &mut Link, limits: Limits) -> Option<Vec<Message>> {
                 batch.push(Message { topic, payload });
             }
             LinkEvent::Connected => {
-                if let Err(error) = link.client.try_subscribe(READINGS_SHARE, QoS::AtLeastOnce) {
-                    tracing::error!(%error, "cannot subscribe to the readings");
+                for filter in [READINGS_SHARE, ENROLMENT_SHARE] {
+                    if let Err(error) = link.client.try_subscribe(filter, QoS::AtLeastOnce) {
+                        tracing::error!(%error, filter, "cannot subscribe");
+                    }
                 }
             }
             LinkEvent::Refused { reason } => {

@@ -64,7 +64,13 @@ pub struct PublicKey {
 /// The public half of a signing key.
 #[must_use]
 pub fn public_key(key: &SigningKey) -> PublicKey {
-    let sec1 = key.verifying_key().to_sec1_point(false).as_bytes().to_vec();
+    public_half(key.verifying_key())
+}
+
+/// What is known of a key by its public half.
+#[must_use]
+pub fn public_half(key: &VerifyingKey) -> PublicKey {
+    let sec1 = key.to_sec1_point(false).as_bytes().to_vec();
     let fingerprint = hex::encode(Sha256::digest(&sec1));
     PublicKey { sec1, fingerprint }
 }

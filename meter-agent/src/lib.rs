@@ -7,6 +7,7 @@ pub mod config;
 pub mod continuity;
 pub mod decimal;
 pub mod decode;
+pub mod enrolment;
 pub mod ingest;
 pub mod keys;
 pub mod link;

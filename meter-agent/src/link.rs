@@ -3,6 +3,7 @@
 //! The client library's event loop must never be dropped half way through a write, so it has a task of
 //! its own; what arrives comes through a bounded channel.
 
+mod certificate;
 mod options;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
 use service::lifecycle::{Backoff, Shutdown};
 use tokio::sync::mpsc;
 
+pub use certificate::{ALARM_DAYS, days_left, watch_certificate};
 pub use options::{InvalidBroker, MqttConfig};
 
 const FIRST_RETRY: Duration = Duration::from_millis(500);

@@ -3,11 +3,12 @@
 mod blocks;
 mod bus;
 mod endpoint;
+mod line;
 mod meter;
 
 pub use blocks::{Block, plan};
 pub use bus::{Bus, BusError, BusTiming, ExceptionClass};
-pub use endpoint::{Endpoint, InvalidEndpoint};
+pub use endpoint::{Endpoint, InvalidEndpoint, Parity, SerialLine};
 pub use meter::ModbusMeter;
 
 /// One connection, shared by all units behind it, which are read in turn.

@@ -45,6 +45,10 @@ pub struct Record {
     pub template: String,
     /// The device that answered.
     pub device: Device,
+    /// What is to be known about the reading, such as a value that could not be read.
+    pub quality: Vec<String>,
+    /// The coarsest step of the registers, in mWh, if it is known.
+    pub resolution_mwh: Option<i64>,
     /// The raw words of the energy registers, by point.
     pub raw: BTreeMap<&'static str, String>,
 }
@@ -155,6 +159,8 @@ mod tests {
                 model: "M".to_owned(),
                 serial: Some("S1".to_owned()),
             },
+            quality: vec!["voltage_not_available".to_owned()],
+            resolution_mwh: Some(1_954),
             raw: BTreeMap::from([("import_energy", "43480000".to_owned())]),
         }
     }
@@ -167,6 +173,25 @@ mod tests {
         assert!(text.contains(r#""PG":"F1""#) && text.contains(r#""TM":"2026-11-18T"#), "{text}");
         assert!(!text.contains("01-01:02.08.00"), "unknown production is not written: {text}");
         assert_eq!(text.matches('|').count(), 2, "{text}");
+    }
+
+    #[test]
+    fn f38_how_the_clock_is_kept_is_written_and_never_guessed() {
+        assert_eq!(TimeStatus::default(), TimeStatus::Unknown);
+        for (status, letter) in [
+            (TimeStatus::Unknown, " U\""),
+            (TimeStatus::Informative, " I\""),
+            (TimeStatus::Synchronised, " S\""),
+        ] {
+            let text = sign(&Record { time_status: status, ..record(1, None, None, 1) }, &key());
+            assert_eq!(text.matches(letter).count(), 2, "{text}");
+        }
+    }
+
+    #[test]
+    fn f29_a_record_says_how_fine_its_registers_are_and_what_is_doubtful() {
+        let text = sign(&record(1, None, None, 1), &key());
+        assert!(text.contains(r#""XZ":1954,"XQ":["voltage_not_available"]"#), "{text}");
     }
 
     #[test]
@@ -193,6 +218,7 @@ mod tests {
             prop_assert_eq!(parsed.reading, record.reading);
             prop_assert_eq!((parsed.community_id, parsed.agent_id), (record.community_id, record.agent_id));
             prop_assert_eq!((parsed.previous, parsed.boot_id), (record.previous, record.boot_id));
+            prop_assert_eq!(parsed.quality, record.quality);
         }
     }
 }

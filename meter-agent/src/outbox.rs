@@ -67,6 +67,18 @@ fn storage(error: impl Into<redb::Error>) -> OutboxError {
     OutboxError::from(error.into())
 }
 
+/// Whether the file is not what the store wrote, rather than in use or out of reach.
+fn is_damage(error: &redb::DatabaseError) -> bool {
+    use std::io::ErrorKind::{InvalidData, UnexpectedEof};
+    match error {
+        redb::DatabaseError::Storage(redb::StorageError::Corrupted(_)) => true,
+        redb::DatabaseError::Storage(redb::StorageError::Io(error)) => {
+            matches!(error.kind(), InvalidData | UnexpectedEof)
+        }
+        _ => false,
+    }
+}
+
 /// A reading that is to be stored.
 #[derive(Debug, Clone)]
 pub struct Draft {
@@ -76,6 +88,10 @@ pub struct Draft {
     pub slot_end: DateTime<Utc>,
     /// The registers, kept to judge the next ones.
     pub registers: Registers,
+    /// What of them counters counted before they began again from zero, in mWh: import, export.
+    pub offset_mwh: [i64; 2],
+    /// Whose registers they are, if that is told.
+    pub serial: Option<String>,
     /// Whether it begins a new epoch.
     pub new_epoch: bool,
 }
@@ -132,10 +148,13 @@ impl Outbox {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|error| failed(error.to_string()))?;
         }
-        let database = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .create(path)
-            .map_err(|error| failed(error.to_string()))?;
+        let database = Database::builder().set_cache_size(CACHE_BYTES).create(path).map_err(|error| {
+            if is_damage(&error) {
+                OutboxError::Corrupt(error.to_string())
+            } else {
+                failed(error.to_string())
+            }
+        })?;
         let outbox = Self { database, max_records, first_epoch };
         let transaction = outbox.database.begin_write().map_err(storage)?;
         transaction.open_table(METERS).map_err(storage)?;
@@ -143,6 +162,51 @@ impl Outbox {
         transaction.open_table(QUEUE).map_err(storage)?;
         transaction.commit().map_err(storage)?;
         Ok(outbox)
+    }
+
+    /// Opens the outbox at `path`; one that is damaged is moved aside, and a new one begins with
+    /// `first_epoch`, so that no number is used twice. The second value is where the damaged one is now.
+    ///
+    /// # Errors
+    /// [`OutboxError::Open`] if it cannot be opened for another reason, or not be moved.
+    pub fn open_or_replace(
+        path: &Path,
+        max_records: u64,
+        first_epoch: i32,
+    ) -> Result<(Self, Option<PathBuf>), OutboxError> {
+        match Self::open(path, max_records, first_epoch).and_then(Self::checked) {
+            Ok(outbox) => Ok((outbox, None)),
+            Err(OutboxError::Corrupt(_)) => {
+                let aside = path.with_extension(format!("damaged-{first_epoch}"));
+                let failed = |reason: String| OutboxError::Open { path: path.to_owned(), reason };
+                std::fs::rename(path, &aside).map_err(|error| failed(error.to_string()))?;
+                Ok((Self::open(path, max_records, first_epoch)?, Some(aside)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads everything once, so that damage is found at the start and not at a boundary.
+    fn checked(self) -> Result<Self, OutboxError> {
+        let corrupt = |error: redb::Error| OutboxError::Corrupt(error.to_string());
+        let transaction = self.database.begin_read().map_err(|error| corrupt(error.into()))?;
+        let meters = transaction.open_table(METERS).map_err(|error| corrupt(error.into()))?;
+        for entry in meters.iter().map_err(|error| corrupt(error.into()))? {
+            let (_, state) = entry.map_err(|error| corrupt(error.into()))?;
+            MeterState::from_text(state.value())?;
+        }
+        let records = transaction.open_table(RECORDS).map_err(|error| corrupt(error.into()))?;
+        for entry in records.iter().map_err(|error| corrupt(error.into()))? {
+            entry.map_err(|error| corrupt(error.into()))?;
+        }
+        let queue = transaction.open_table(QUEUE).map_err(|error| corrupt(error.into()))?;
+        let (queued, held) = (queue.len(), records.len());
+        match (queued, held) {
+            (Ok(queued), Ok(held)) if queued == held => {}
+            _ => return Err(OutboxError::Corrupt("its queue and its records differ".to_owned())),
+        }
+        drop((meters, records, queue, transaction));
+        Ok(self)
     }
 
     /// Gives each draft its place, has it signed, and stores all of them in one step. A draft whose

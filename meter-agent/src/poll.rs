@@ -24,6 +24,9 @@ use crate::outbox::Outbox;
 /// How often the clock is looked at while nothing is due, so that a step of it is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
+const QUARTER_HOUR_S: i64 = 900;
+const MAX_POWER_W: i64 = 1_000_000;
+
 /// When devices are read, and what for.
 #[derive(Debug, Clone, Copy)]
 pub struct PollTiming {
@@ -31,14 +34,18 @@ pub struct PollTiming {
     pub slot_length: SlotLength,
     /// How long after a boundary its registers may still be read.
     pub tolerance: TimeDelta,
+    /// The most a connection can carry, in W: registers that rise faster are not believed.
+    pub max_power_w: i64,
 }
 
 impl PollTiming {
-    /// The default tolerance: a tenth of a slot, but at least two seconds.
+    /// The defaults. Tolerance: a tenth of a slot, but at least two seconds. Power: a megawatt; more in slots
+    /// below a quarter-hour, which in a demonstration carry the energy of one.
     #[must_use]
     pub fn new(slot_length: SlotLength) -> Self {
         let tolerance = (slot_length.delta() / 10).max(TimeDelta::seconds(2));
-        Self { slot_length, tolerance }
+        let hurried = (QUARTER_HOUR_S / slot_length.delta().num_seconds().max(1)).max(1);
+        Self { slot_length, tolerance, max_power_w: MAX_POWER_W * hurried }
     }
 }
 

@@ -124,9 +124,13 @@ impl Publisher {
         })
         .await?;
         // The newest few first, so that live data is not starved while a backlog drains.
-        for record in newest.into_iter().rev().chain(oldest) {
+        let newest = newest.into_iter().rev().map(|record| (record, false));
+        for (record, is_backlog) in newest.chain(oldest.into_iter().map(|record| (record, true))) {
             if !self.window.is_due(&record, Instant::now()) {
                 continue;
+            }
+            if is_backlog && !self.window.may_drain(Instant::now()) {
+                break; // the rest at the next look
             }
             let key = Window::key(&record);
             let sent = client.try_publish(&self.readings_topic, QoS::AtLeastOnce, false, record.record);

@@ -35,6 +35,8 @@ pub struct Sample {
     pub quality: Vec<String>,
     /// The raw words (hexadecimal) or texts of the energy registers.
     pub raw: BTreeMap<&'static str, String>,
+    /// Where the import and the export register begin again from zero, in mWh, if they do.
+    pub span_mwh: [Option<i64>; 2],
     /// When the energy registers were read, by the agent's clock.
     pub read_at: DateTime<Utc>,
 }
@@ -65,6 +67,7 @@ impl Sample {
             frequency_hz: None,
             quality: Vec::new(),
             raw: BTreeMap::new(),
+            span_mwh: [None; 2],
             read_at,
         }
     }
@@ -143,6 +146,14 @@ pub enum SourceError {
         /// What is wrong.
         reason: String,
     },
+    /// A message of an MQTT device does not hold the value.
+    #[error(
+        "message on {topic}: it does not hold the value as a number (absent, null, a list or broken JSON)"
+    )]
+    Absent {
+        /// On which topic.
+        topic: String,
+    },
     /// No message that is new enough has come.
     #[error("no message on {topic} since {since}")]
     Stale {
@@ -150,6 +161,12 @@ pub enum SourceError {
         topic: String,
         /// The time it had to be newer than.
         since: DateTime<Utc>,
+    },
+    /// The device's last will says that it is away.
+    #[error("the device is offline: its last will came on {topic}")]
+    Offline {
+        /// On which topic.
+        topic: String,
     },
     /// The device was not read in time.
     #[error("not read within {limit_ms} ms of the slot boundary")]
@@ -170,8 +187,9 @@ impl SourceError {
             Self::Implausible { .. } => "implausible",
             Self::Status { .. } => "device_status",
             Self::Missing { .. } => "missing_value",
-            Self::Message { .. } => "bad_message",
+            Self::Message { .. } | Self::Absent { .. } => "bad_message",
             Self::Stale { .. } => "stale",
+            Self::Offline { .. } => "offline",
             Self::Late { .. } => "late",
         }
     }

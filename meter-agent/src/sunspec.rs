@@ -3,11 +3,13 @@
 //! The map is found once and each model's header is read again with its values, in one answer, so
 //! that a map that has moved is noticed before anything is taken from it.
 
+mod details;
 mod meter;
 mod models;
 mod walk;
 
-pub use meter::SunSpecMeter;
+pub use details::{Detail, details};
+pub use meter::{Found, SunSpecMeter, UnitReader, find};
 pub use models::{ModelValues, decode_model};
 pub use walk::{HoldingReader, Map, ModelPlace, discover};
 
@@ -44,26 +46,6 @@ pub enum SunSpecError {
         /// Where it was.
         address: u16,
     },
-    /// A model is shorter than the points that are read from it.
-    #[error("SunSpec model {model} has {words} words, too few for {point}")]
-    TooShort {
-        /// The model's id.
-        model: u16,
-        /// How many words it has, header included.
-        words: usize,
-        /// The point that is missing.
-        point: &'static str,
-    },
-    /// A scale factor is not one.
-    #[error("SunSpec model {model}: the scale factor of {point} is {got}, not -10 to 10")]
-    ScaleFactor {
-        /// The model's id.
-        model: u16,
-        /// Whose scale factor.
-        point: &'static str,
-        /// What it reads.
-        got: i16,
-    },
     /// A value cannot be decoded.
     #[error("SunSpec model {model}: {point}: {error}")]
     Decode {
@@ -85,8 +67,6 @@ impl SunSpecError {
             Self::Endless { .. } => "sunspec_endless",
             Self::NoModel { .. } => "sunspec_no_model",
             Self::Moved { .. } => "sunspec_moved",
-            Self::TooShort { .. } => "sunspec_too_short",
-            Self::ScaleFactor { .. } => "sunspec_scale_factor",
             Self::Decode { .. } => "decode",
         }
     }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 pub use check::InvalidTemplate;
 pub use library::{Library, UnknownTemplate};
-pub use point::{Function, MessagePoint, PointName, RegisterPoint, Sign};
+pub use point::{Function, ListRule, MessagePoint, Place, PointName, RegisterPoint, Sign};
 
 /// A validated device template.
 #[derive(Debug, Clone, Deserialize)]
@@ -21,6 +21,9 @@ pub use point::{Function, MessagePoint, PointName, RegisterPoint, Sign};
 pub struct Template {
     /// Its id, which is also its file's name; readings name it.
     pub id: String,
+    /// Other names it is known by.
+    #[serde(default)]
+    pub aliases: Vec<String>,
     /// Raised with every change that alters what is read.
     pub version: u32,
     /// Who makes the device.
@@ -140,6 +143,9 @@ pub struct SunSpecAccess {
     /// Where the map may start; tried in this order.
     #[serde(default = "sunspec_bases")]
     pub base_addresses: Vec<u16>,
+    /// Registers where the headers of the common, inverter and meter models lie if no map can be found.
+    #[serde(default)]
+    pub fixed_addresses: Vec<u16>,
     /// Which model the import and export registers are taken from.
     pub registers_from: RegistersFrom,
     /// Whether the meter model's power is positive on import or on export.
@@ -158,8 +164,18 @@ fn sunspec_bases() -> Vec<u16> {
 pub enum RegistersFrom {
     /// A meter model (201 to 204, 211 to 214); the inverter's yield is production.
     Meter,
-    /// An inverter model (101 to 103, 111 to 113); its yield is export.
+    /// An inverter model (101 to 103, 111 to 113, 701); its yield is export.
     Inverter,
+    /// Whichever there is, the meter's if there are both. Good for looking at a device, not for settling.
+    Any,
+}
+
+impl SunSpecAccess {
+    /// Whether a meter in the map is left aside.
+    #[must_use]
+    pub const fn is_inverter_only(&self) -> bool {
+        matches!(self.registers_from, RegistersFrom::Inverter)
+    }
 }
 
 /// A device that publishes its values over MQTT.
@@ -168,6 +184,8 @@ pub enum RegistersFrom {
 pub struct MqttAccess {
     /// How old a momentary value may be when a reading is made, in seconds.
     pub max_age_s: u32,
+    /// The topic of its last will, where it or its broker tells whether it is there.
+    pub online_topic: Option<String>,
     /// Where its values lie.
     pub points: BTreeMap<PointName, MessagePoint>,
 }

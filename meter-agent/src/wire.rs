@@ -20,6 +20,29 @@ pub fn ack_topic(community: &CommunityId, agent: &AgentId) -> String {
     format!("busbar/v1/{community}/{agent}/ack")
 }
 
+/// What ingest subscribes to for announcements of keys.
+pub const ENROLMENT_SHARE: &str = "$share/ingest/busbar/v1/+/+/enrolment";
+
+/// Where an agent announces its key.
+#[must_use]
+pub fn enrolment_topic(community: &CommunityId, agent: &AgentId) -> String {
+    format!("busbar/v1/{community}/{agent}/enrolment")
+}
+
+/// Where ingest answers.
+#[must_use]
+pub fn enrolment_answer_topic(community: &CommunityId, agent: &AgentId) -> String {
+    format!("busbar/v1/{community}/{agent}/enrolment/answer")
+}
+
+/// Whose announcement a topic carries; `None` if it is no topic of announcements.
+#[must_use]
+pub fn parse_enrolment_topic(topic: &str) -> Option<(CommunityId, AgentId)> {
+    let rest = topic.strip_prefix("busbar/v1/")?.strip_suffix("/enrolment")?;
+    let (community, agent) = rest.split_once('/')?;
+    Some((CommunityId::new(community).ok()?, AgentId::new(agent).ok()?))
+}
+
 /// Whose readings a topic carries; `None` if it is no topic of readings.
 #[must_use]
 pub fn parse_readings_topic(topic: &str) -> Option<(CommunityId, AgentId)> {

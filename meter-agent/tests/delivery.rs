@@ -1,21 +1,26 @@
 //! From a Modbus register to a row: a real poller, outbox, publisher, broker, ingest and database.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "common/broker.rs"]
+mod broker;
 mod common;
 #[path = "common/community.rs"]
 mod community;
 
-use std::collections::{HashMap, HashSet};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use broker::{Cuttable, broker};
 use common::{device, sdm630};
 use community::{agent, boundary, demo, enrol, key, meter};
+use domain::ids::AgentId;
 use domain::slot::SlotLength;
 use domain::time::{Clock, ManualClock};
 use meter_agent::MqttConfig;
-use meter_agent::ingest::{self, IngestConfig, IngestDeps};
+use meter_agent::enrolment::announce;
+use meter_agent::ingest::{self, Ingest, IngestConfig, IngestDeps, Message};
+use meter_agent::keys;
 use meter_agent::link::{self, LinkEvent};
 use meter_agent::modbus::{Bus, BusTiming, ModbusMeter};
 use meter_agent::ocmf::TimeStatus;
@@ -23,43 +28,16 @@ use meter_agent::outbox::Outbox;
 use meter_agent::poll::{Group, PollTiming, PolledDevice, Poller, Signer};
 use meter_agent::publish::{Publisher, WindowLimits};
 use meter_agent::template::{Library, Quirks};
+use meter_agent::wire::enrolment_topic;
+use p256::ecdsa::SigningKey;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttd::{Broker, Config, ConnectionSettings, RouterConfig, ServerSettings};
 use service::lifecycle::Shutdown;
 use sqlx::PgPool;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinHandle;
 
 const METERS: u8 = 3;
-
-/// A broker on a free port; its threads end with the process.
-fn broker() -> MqttConfig {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let listen = SocketAddr::from(([127, 0, 0, 1], port));
-    let connections = ConnectionSettings {
-        connection_timeout_ms: 5_000,
-        max_payload_size: 65_536,
-        max_inflight_count: 100,
-        auth: None,
-        external_auth: None,
-        dynamic_filters: true,
-    };
-    let server =
-        ServerSettings { name: "v5".to_owned(), listen, tls: None, next_connection_delay_ms: 1, connections };
-    let router = RouterConfig {
-        max_connections: 20,
-        max_outgoing_packet_count: 200,
-        max_segment_size: 1 << 20,
-        max_segment_count: 10,
-        ..RouterConfig::default()
-    };
-    let config = Config { router, v5: Some(HashMap::from([("v5".to_owned(), server)])), ..Config::default() };
-    std::thread::spawn(move || drop(Broker::new(config).start()));
-    while TcpStream::connect(listen).is_err() {
-        std::thread::yield_now();
-    }
-    MqttConfig { url: format!("mqtt://127.0.0.1:{port}"), ..MqttConfig::default() }
-}
 
 struct Bench {
     poller: Poller,
@@ -112,7 +90,7 @@ impl Bench {
         Self { poller, outbox, stored, clock, mqtt: broker(), pool, _folder: folder }
     }
 
-    async fn read_boundaries(&mut self, numbers: std::ops::RangeInclusive<i64>) {
+    async fn read_boundaries(&mut self, numbers: impl IntoIterator<Item = i64>) {
         for number in numbers {
             self.clock.set(boundary(number));
             assert_eq!(self.poller.tick(boundary(number)).await.stored, usize::from(METERS));
@@ -120,7 +98,12 @@ impl Bench {
     }
 
     fn publish(&self, shutdown: &Shutdown) -> JoinHandle<()> {
-        let limits = WindowLimits { oldest: 8, newest: 4, resend_after: Duration::from_millis(300) };
+        self.publish_at(2_000, shutdown)
+    }
+
+    fn publish_at(&self, drain_per_s: u32, shutdown: &Shutdown) -> JoinHandle<()> {
+        let resend_after = Duration::from_millis(300);
+        let limits = WindowLimits { oldest: 32, newest: 4, resend_after, drain_per_s };
         let mut publisher =
             Publisher::new(self.outbox.clone(), &demo(), &agent(), limits, self.stored.clone());
         let (options, shutdown) = (self.mqtt.options("agent-1").unwrap(), shutdown.clone());
@@ -209,4 +192,149 @@ async fn f42_records_are_sent_until_ingest_has_stored_them(pool: PgPool) {
     for worker in workers {
         worker.await.unwrap();
     }
+}
+
+/// 72 hours at a quarter-hour each, of which the broker saw nothing.
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn f39_three_days_without_a_broker_lose_nothing_and_live_data_does_not_wait(pool: PgPool) {
+    let mut bench = Bench::new(pool).await;
+    let quarter_hours = |range: std::ops::RangeInclusive<i64>| range.map(|number| number * 90);
+    bench.read_boundaries(quarter_hours(1..=288)).await;
+    assert_eq!(bench.outbox.depth().unwrap(), 288 * u64::from(METERS));
+    let shutdown = Shutdown::new();
+    let tasks = [bench.ingest(1, &shutdown), bench.publish_at(150, &shutdown)];
+    while bench.outbox.depth().unwrap() == 288 * u64::from(METERS) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    bench.read_boundaries(quarter_hours(289..=289)).await;
+    let live = boundary(289 * 90);
+    loop {
+        let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM readings WHERE slot_end = $1")
+            .bind(live)
+            .fetch_one(&bench.pool)
+            .await
+            .unwrap();
+        if rows == i64::from(METERS) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(bench.outbox.depth().unwrap() > 0, "live data came before the backlog was through");
+    bench.delivered(289).await;
+    let out_of_order: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM (SELECT slot_end <= lag(slot_end) OVER (PARTITION BY meter_id ORDER BY seq) AS wrong
+             FROM readings) t WHERE wrong",
+    )
+    .fetch_one(&bench.pool)
+    .await
+    .unwrap();
+    assert_eq!(out_of_order, 0);
+    shutdown.stop();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn f40_a_broker_that_comes_back_without_a_session_is_sent_everything_again(pool: PgPool) {
+    let mut bench = Bench::new(pool).await;
+    let line = Cuttable::before(&bench.mqtt).await;
+    let direct = std::mem::replace(&mut bench.mqtt, line.config());
+    let shutdown = Shutdown::new();
+    let publisher = bench.publish(&shutdown);
+    bench.read_boundaries(1..=20).await;
+    // All of it is on its way or with a broker that nobody listens to, and then the connection is gone.
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        line.cut();
+    }
+    bench.mqtt = direct;
+    let ingest = bench.ingest(1, &shutdown);
+    bench.delivered(20).await;
+    shutdown.stop();
+    publisher.await.unwrap();
+    ingest.await.unwrap();
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_key_is_announced_approved_and_replaced_by_one_that_it_signed(pool: PgPool) {
+    let mut ingest = Ingest::new(pool.clone(), Clock::System, Duration::from_secs(10));
+    enrol(&pool, 0).await;
+    let (new, other) = (SigningKey::from_slice(&[8; 32]).unwrap(), SigningKey::from_slice(&[9; 32]).unwrap());
+    let mut say = async |name: &str, key: &SigningKey, old: Option<&SigningKey>| {
+        let agent = AgentId::new(name).unwrap();
+        let topic = enrolment_topic(&demo(), &agent);
+        let payload = announce(&demo(), &agent, key, old).into_bytes();
+        let outcome = ingest.tick(&[Message { topic, payload }]).await.unwrap();
+        let (_, _, answer) = outcome.answers.into_iter().next().unwrap();
+        let is_new = answer.fingerprint == keys::public_key(key).fingerprint;
+        (is_new, answer.status)
+    };
+    let status = |status: &str| status.to_owned();
+    assert_eq!(say("agent-9", &new, None).await, (true, status("pending")));
+    // A key that no approved key has signed does not replace one.
+    assert_eq!(say("agent-1", &new, None).await, (false, status("approved")));
+    assert_eq!(say("agent-1", &new, Some(&other)).await, (false, status("approved")));
+    assert_eq!(say("agent-1", &new, Some(&key())).await, (true, status("approved")));
+    // The answer may be lost: announcing again is the same.
+    assert_eq!(say("agent-1", &new, Some(&key())).await, (true, status("approved")));
+    // The old key counts no more, and a revoked one stays so.
+    assert_eq!(say("agent-1", &key(), None).await, (false, status("approved")));
+    store::agents::revoke(&pool, &demo(), &agent()).await.unwrap();
+    assert_eq!(say("agent-1", &other, Some(&new)).await, (false, status("revoked")));
+}
+
+/// A broker whose access rules deny every publication: MQTT 5, by hand.
+async fn denying_broker() -> MqttConfig {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut buffer = vec![0; 64 * 1024];
+        while let Ok(1..) = stream.read(&mut buffer[..1]).await {
+            let (mut length, mut shift) = (0, 0);
+            loop {
+                let byte = stream.read_u8().await.unwrap();
+                length |= usize::from(byte & 0x7f) << shift;
+                shift += 7;
+                if byte & 0x80 == 0 {
+                    break;
+                }
+            }
+            let kind = buffer[0] >> 4;
+            stream.read_exact(&mut buffer[..length]).await.unwrap();
+            let answer = match kind {
+                1 => vec![0x20, 3, 0, 0, 0],
+                3 => {
+                    let at = 2 + usize::from(u16::from_be_bytes([buffer[0], buffer[1]]));
+                    vec![0x40, 4, buffer[at], buffer[at + 1], 0x87, 0]
+                }
+                8 => vec![0x90, 4, buffer[0], buffer[1], 0, 1],
+                12 => vec![0xd0, 0],
+                _ => vec![],
+            };
+            stream.write_all(&answer).await.unwrap();
+        }
+    });
+    MqttConfig { url: format!("mqtt://127.0.0.1:{port}"), ..MqttConfig::default() }
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn f43_what_access_rules_deny_is_seen_and_kept(pool: PgPool) {
+    let mut bench = Bench::new(pool).await;
+    bench.mqtt = denying_broker().await;
+    bench.read_boundaries(1..=1).await;
+    let shutdown = Shutdown::new();
+    let mut link = link::open(bench.mqtt.options("agent-1").unwrap(), 8, 8, 1, shutdown.clone());
+    assert_eq!(link.events.recv().await, Some(LinkEvent::Connected));
+    let record = bench.outbox.pending(meter_agent::outbox::Order::OldestFirst, 1).unwrap().remove(0).record;
+    link.client.try_publish("busbar/v1/demo/agent-1/readings", QoS::AtLeastOnce, false, record).unwrap();
+    let refused = link.events.recv().await;
+    assert_eq!(refused, Some(LinkEvent::Refused { reason: "NotAuthorized".to_owned() }));
+    bench.mqtt = denying_broker().await;
+    let publisher = bench.publish(&shutdown);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(bench.outbox.depth().unwrap(), u64::from(METERS));
+    shutdown.stop();
+    publisher.await.unwrap();
 }

@@ -170,3 +170,33 @@ async fn a_device_without_serial_number_is_read_and_one_without_export_register_
     let error = read(&mut meter(refuse(74).await)).await.unwrap_err();
     assert_eq!(error.class(), "exception_not_there");
 }
+
+#[tokio::test]
+async fn f07_a_device_whose_only_place_is_taken_is_left_alone_until_the_next_reading() {
+    // It closes the connection of a second client at its first request.
+    let endpoint =
+        device(|request| if request.number == 0 { Answer::Close } else { sdm630(&request, 200.0, 10.25) })
+            .await;
+    let mut meter = meter(endpoint);
+    assert_eq!(read(&mut meter).await.unwrap_err().class(), "broken");
+    assert!(read(&mut meter).await.is_ok());
+}
+
+#[tokio::test]
+async fn f08_nothing_is_asked_before_the_device_is_ready_for_it() {
+    let started = std::time::Instant::now();
+    let first = Arc::new(std::sync::Mutex::new(None));
+    let asked = first.clone();
+    let endpoint = device(move |request| {
+        asked.lock().unwrap().get_or_insert(started.elapsed());
+        sdm630(&request, 200.0, 10.25)
+    })
+    .await;
+    let quirks = Quirks { connect_delay_ms: 200, ..Quirks::default() };
+    let bus = Arc::new(Mutex::new(Bus::new(endpoint, BusTiming::from(&quirks))));
+    let template = Library::embedded().unwrap().get("eastron_sdm630").unwrap();
+    let mut meter = ModbusMeter::new(bus, 1, template, Clock::System).unwrap();
+    read(&mut meter).await.unwrap();
+    let first = first.lock().unwrap().unwrap();
+    assert!(first >= Duration::from_millis(200), "{first:?}");
+}

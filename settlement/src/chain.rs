@@ -1,15 +1,17 @@
 //! What settlement needs of a chain, as a trait and plain types: no library of any chain shows here.
 
-mod address;
 mod call;
 pub mod evm;
 pub mod fake;
+mod scale;
 
 use async_trait::async_trait;
 use domain::ids::BatchId;
 
-pub use address::{Address, InvalidHex, TxHash};
-pub use call::{Call, CreditSettings, InvalidAmount, Position, to_base_units, whole_nano_from_base_units};
+pub use call::{Call, CreditSettings, Position};
+pub use receipt::{Address, InvalidHex, TxHash};
+pub use scale::{InvalidAmount, NotWhole, TokenScale, TooManyDecimals};
+pub use store::movements::{Movement, MovementKind};
 
 /// What a transaction may cost, in wei a unit of gas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -163,6 +165,9 @@ pub trait Chain: Send + Sync {
     /// The EIP-155 chain id this was set up for.
     fn chain_id(&self) -> u64;
 
+    /// How fine the currency token is, as configured.
+    fn scale(&self) -> TokenScale;
+
     /// The account that signs.
     fn sender(&self) -> Address;
 
@@ -206,6 +211,18 @@ pub trait Chain: Send + Sync {
         credit: &Address,
         batch_id: &BatchId,
     ) -> Result<Option<[u8; 32]>, ChainError>;
+
+    /// The decimals of a token, be it the currency or the credits.
+    async fn decimals(&self, token: &Address) -> Result<u8, ChainError>;
+
+    /// The currency token that a credit contract wraps.
+    async fn currency_of(&self, credit: &Address) -> Result<Address, ChainError>;
+
+    /// The hash of a block; `None` if the node has no such block (yet).
+    async fn block_hash(&self, number: u64) -> Result<Option<[u8; 32]>, ChainError>;
+
+    /// The deposits and withdrawals in a stretch of blocks, both ends included.
+    async fn movements(&self, credit: &Address, from: u64, to: u64) -> Result<Vec<Movement>, ChainError>;
 
     /// The credits of each account, in base units, all at one block.
     async fn balances(&self, credit: &Address, accounts: &[Address]) -> Result<Vec<u128>, ChainError>;

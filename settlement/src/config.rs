@@ -8,11 +8,12 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::batch::Policy;
-use crate::chain::Address;
-use crate::chain::evm::NodeSettings;
+use crate::chain::evm::{CustodialAccounts, KeyError, NodeSettings, SignerKey};
+use crate::chain::{Address, TokenScale};
 use crate::context::SendPolicy;
 
 const WEI_PER_GWEI: u128 = 1_000_000_000;
+const MAX_STAND_INS: usize = 7;
 
 /// Section `[chain]`: the node, and the key that signs.
 #[derive(Debug, Clone, Deserialize)]
@@ -20,18 +21,30 @@ const WEI_PER_GWEI: u128 = 1_000_000_000;
 pub struct ChainConfig {
     /// The node's JSON-RPC address, `http` or `https`.
     pub rpc_url: String,
+    /// More nodes of the same chain, asked in this order when one fails.
+    pub rpc_urls: Vec<String>,
     /// The EIP-155 chain id that the node must serve.
     pub chain_id: u64,
     /// Holds the settlement account's private key, 64 hex digits.
     pub signer_key_file: PathBuf,
+    /// An encrypted keystore (Web3 secret storage, version 3) with that key, instead of the plain file.
+    pub signer_keystore_file: Option<PathBuf>,
+    /// Holds the keystore's password.
+    pub signer_password_file: Option<PathBuf>,
     /// Holds the master seed of the custodial accounts, 64 hex digits.
     pub account_seed_file: PathBuf,
+    /// An encrypted keystore whose key is that seed, instead of the plain file.
+    pub account_keystore_file: Option<PathBuf>,
+    /// Holds that keystore's password.
+    pub account_password_file: Option<PathBuf>,
     /// Blocks that must stand on a transaction, its own included, before it counts.
     pub confirmations: u64,
     /// The longest a request to the node may take.
     pub request_timeout_ms: u64,
     /// The least that is offered a unit of gas.
     pub lowest_max_fee_gwei: u64,
+    /// The decimals of the currency token that credits wrap; the contract must say the same.
+    pub currency_decimals: u8,
     /// The most that is offered a unit of gas.
     pub highest_max_fee_gwei: u64,
 }
@@ -40,12 +53,18 @@ impl Default for ChainConfig {
     fn default() -> Self {
         Self {
             rpc_url: "http://127.0.0.1:8545".to_owned(),
+            rpc_urls: Vec::new(),
             chain_id: 31_337,
             signer_key_file: PathBuf::from("data/chain.signer.key"),
+            signer_keystore_file: None,
+            signer_password_file: None,
             account_seed_file: PathBuf::from("data/chain.account.seed"),
+            account_keystore_file: None,
+            account_password_file: None,
             confirmations: 12,
             request_timeout_ms: 10_000,
             lowest_max_fee_gwei: 3,
+            currency_decimals: 18,
             highest_max_fee_gwei: 500,
         }
     }
@@ -118,7 +137,17 @@ impl ChainConfig {
     /// # Errors
     /// [`InvalidConfig`] with the setting to mend.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
-        self.url()?;
+        self.urls()?;
+        for (key, keystore, password) in [
+            ("signer_password_file", &self.signer_keystore_file, &self.signer_password_file),
+            ("account_password_file", &self.account_keystore_file, &self.account_password_file),
+        ] {
+            if keystore.is_some() != password.is_some() {
+                let problem = "goes with its keystore file: set both, or neither".to_owned();
+                return Err(InvalidConfig { section: "chain", key, problem });
+            }
+        }
+        in_range("chain", "currency_decimals", u64::from(self.currency_decimals), 0..=18)?;
         in_range("chain", "chain_id", self.chain_id, 1..=i64::MAX.unsigned_abs())?;
         in_range("chain", "confirmations", self.confirmations, 1..=1_000)?;
         in_range("chain", "request_timeout_ms", self.request_timeout_ms, 100..=120_000)?;
@@ -126,14 +155,36 @@ impl ChainConfig {
         in_range("chain", "highest_max_fee_gwei", self.highest_max_fee_gwei, 1..=100_000)
     }
 
-    fn url(&self) -> Result<Url, InvalidConfig> {
-        let url = Url::parse(&self.rpc_url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        url.filter(Url::has_host).ok_or_else(|| InvalidConfig {
-            section: "chain",
-            key: "rpc_url",
-            // Not repeated here: it may hold a provider's access key.
-            problem: "must be an http or https address such as http://127.0.0.1:8545".to_owned(),
-        })
+    /// Every node, the first one first.
+    fn urls(&self) -> Result<Vec<Url>, InvalidConfig> {
+        if self.rpc_urls.len() > MAX_STAND_INS {
+            let problem = format!("must name at most {MAX_STAND_INS} nodes");
+            return Err(InvalidConfig { section: "chain", key: "rpc_urls", problem });
+        }
+        let first = node_url("rpc_url", &self.rpc_url);
+        std::iter::once(first).chain(self.rpc_urls.iter().map(|text| node_url("rpc_urls", text))).collect()
+    }
+
+    /// The settlement account's key, from its keystore if there is one.
+    ///
+    /// # Errors
+    /// [`KeyError`] if a file cannot be used, or the password is wrong.
+    pub fn signer_key(&self) -> Result<SignerKey, KeyError> {
+        match (&self.signer_keystore_file, &self.signer_password_file) {
+            (Some(keystore), Some(password)) => SignerKey::from_keystore(keystore, password),
+            _ => SignerKey::read(&self.signer_key_file),
+        }
+    }
+
+    /// The custodial accounts' seed, from its keystore if there is one.
+    ///
+    /// # Errors
+    /// [`KeyError`] if a file cannot be used, or the password is wrong.
+    pub fn custodial_accounts(&self) -> Result<CustodialAccounts, KeyError> {
+        match (&self.account_keystore_file, &self.account_password_file) {
+            (Some(keystore), Some(password)) => CustodialAccounts::from_keystore(keystore, password),
+            _ => CustodialAccounts::read(&self.account_seed_file),
+        }
     }
 
     /// How the node is reached.
@@ -142,12 +193,27 @@ impl ChainConfig {
     /// [`InvalidConfig`] if `rpc_url` is no address.
     pub fn node(&self) -> Result<NodeSettings, InvalidConfig> {
         Ok(NodeSettings {
-            rpc_url: self.url()?,
+            rpc_urls: self.urls()?,
             chain_id: self.chain_id,
             request_timeout: Duration::from_millis(self.request_timeout_ms),
             lowest_max_fee_wei: u128::from(self.lowest_max_fee_gwei) * WEI_PER_GWEI,
+            scale: TokenScale::new(self.currency_decimals).map_err(|error| InvalidConfig {
+                section: "chain",
+                key: "currency_decimals",
+                problem: error.to_string(),
+            })?,
         })
     }
+}
+
+fn node_url(key: &'static str, text: &str) -> Result<Url, InvalidConfig> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    url.filter(Url::has_host).ok_or_else(|| InvalidConfig {
+        section: "chain",
+        key,
+        // Not repeated here: it may hold a provider's access key.
+        problem: "must be an http or https address such as http://127.0.0.1:8545".to_owned(),
+    })
 }
 
 impl SettlementConfig {
@@ -203,6 +269,8 @@ pub fn send_policy(chain: &ChainConfig, settlement: &SettlementConfig) -> SendPo
     SendPolicy {
         watch: Policy { confirmations: chain.confirmations, replace_after },
         fee_cap_wei: u128::from(chain.highest_max_fee_gwei) * WEI_PER_GWEI,
+        // What is no address was refused when the configuration was validated.
+        currency: settlement.currency().ok().flatten(),
     }
 }
 
@@ -228,6 +296,9 @@ mod tests {
         for (text, named) in [
             ("rpc_url = 'ipc:///x'", "rpc_url"),
             ("rpc_url = 'nowhere'", "rpc_url"),
+            ("rpc_urls = ['http://a', 'ftp://b']", "rpc_urls"),
+            ("signer_keystore_file = 'signer.json'", "signer_password_file"),
+            ("currency_decimals = 19", "currency_decimals"),
             ("confirmations = 0", "confirmations"),
             ("lowest_max_fee_gwei = 600", "lowest_max_fee_gwei"),
             ("rpc = 'http://x'", "rpc"),

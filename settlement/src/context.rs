@@ -10,8 +10,8 @@ use store::communities::Community;
 
 use crate::batch::Policy;
 use crate::chain::{Address, Chain, Fees};
-use crate::commitment::Domain;
 use crate::error::SettleError;
+use receipt::Domain;
 
 /// How transactions are sent and watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,9 @@ pub struct SendPolicy {
     pub watch: Policy,
     /// The most that is offered a unit of gas, in wei.
     pub fee_cap_wei: u128,
+    /// The currency token that the contract must wrap, if one is configured: nothing is sent to a
+    /// contract that wraps another.
+    pub currency: Option<Address>,
 }
 
 /// The database, the chain and the clock, and how to use them.

@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::error::{SettleError, out_of_range};
 use crate::outgoing::{Outgoing, sign_all};
 use crate::pump::{self, Pumped};
-use crate::resync;
+use crate::{resync, token};
 
 pub use plan::DeploySettings;
 
@@ -41,6 +41,7 @@ pub async fn deploy(context: &Context, settings: &DeploySettings) -> Result<Cont
         )));
     }
     if community.contract.is_none() {
+        require_usable_currency(context, settings).await?;
         sign_steps(context, settings).await?;
     }
     resync::resync(context).await?;
@@ -49,10 +50,25 @@ pub async fn deploy(context: &Context, settings: &DeploySettings) -> Result<Cont
         None => until_final(context, settings).await?,
     };
     until_code(context, &credit).await?;
+    token::check(context, &credit).await?;
     let contract = Contract { chain_id, credit_address: credit.to_string() };
     communities::set_contract(&context.pool, &context.community_id, &contract).await?;
     tracing::info!(credit = %credit, chain_id, "the credit contract is in place");
     Ok(contract)
+}
+
+/// Refuses a currency that is no token, or not as fine as configured, before anything is signed.
+async fn require_usable_currency(context: &Context, settings: &DeploySettings) -> Result<(), SettleError> {
+    let expected = context.chain.scale().decimals();
+    match &settings.currency {
+        Some(currency) => token::decimals(context, currency).await,
+        None if expected == plan::DEMONSTRATION_DECIMALS => Ok(()),
+        None => Err(SettleError::WrongToken(format!(
+            "the demonstration currency has {} decimals, but [chain] currency_decimals says {expected}: correct it, \
+             or name a token in [settlement] currency_address",
+            plan::DEMONSTRATION_DECIMALS
+        ))),
+    }
 }
 
 /// Signs and stores every step, unless that was done before.

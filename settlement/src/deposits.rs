@@ -18,13 +18,16 @@ use crate::pump::MAX_PIPELINED;
 /// again, nothing happens and the result is `false`.
 ///
 /// # Errors
-/// [`SettleError::Store`] if the account is unknown or the amount is not positive.
+/// [`SettleError::Store`] if the account is unknown or the amount is not positive,
+/// [`SettleError::Inconsistent`] if it is below what the currency token can move.
 pub async fn request(
     context: &Context,
     account: &AccountId,
     client_id: &ClientId,
     amount: Money,
 ) -> Result<bool, SettleError> {
+    let scale = context.chain.scale();
+    scale.to_base_units(amount).map_err(|error| SettleError::Inconsistent(format!("a deposit: {error}")))?;
     let mut tx = context.pool.begin().await.map_err(StoreError::from)?;
     let new = ledger::request_deposit(&mut *tx, &context.community_id, account, client_id, amount).await?;
     notify::send(&mut *tx, &Event::new(Kind::Deposit, &context.community_id, None)).await?;

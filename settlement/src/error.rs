@@ -59,6 +59,9 @@ pub enum SettleError {
         /// On which chain.
         chain_id: u64,
     },
+    /// The configuration names another currency token.
+    #[error("{0}")]
+    WrongToken(String),
     /// The database and the configuration disagree, or rows are missing.
     #[error("{0}")]
     Inconsistent(String),

@@ -3,15 +3,14 @@
 
 pub mod batch;
 pub mod chain;
-pub mod commitment;
 pub mod config;
 pub mod context;
 pub mod deploy;
 pub mod deposits;
 pub mod error;
 pub mod finish;
+pub mod follow;
 pub mod gas;
-pub mod merkle;
 pub mod netting;
 pub mod outgoing;
 pub mod pricing;
@@ -21,5 +20,7 @@ pub mod resync;
 pub mod rows;
 mod run;
 pub mod settler;
+pub mod token;
+pub mod verify;
 
 pub use run::{Deps, run};

@@ -1,6 +1,8 @@
 //! The settlement service's process: reads the configuration, opens the database and the chain, and
 //! runs the library.
 
+mod commands;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,7 +20,7 @@ use service::lifecycle::{self, Shutdown};
 use service::secret::Secret;
 use service::telemetry::{self, TelemetryConfig};
 use settlement::chain::Chain;
-use settlement::chain::evm::{EvmChain, SignerKey};
+use settlement::chain::evm::EvmChain;
 use settlement::config::{ChainConfig, SettlementConfig, send_policy};
 use settlement::context::{Context, Settling};
 use settlement::deploy::{DeploySettings, deploy};
@@ -50,6 +52,11 @@ enum Command {
     },
     /// Compare the ledger with the chain, account by account; status 1 if they differ.
     Reconcile,
+    /// Check a receipt with nothing but its file and a node: status 0 if it is valid, 1 if not.
+    Verify(commands::verify::VerifyArgs),
+    /// Make an encrypted keystore.
+    #[command(subcommand)]
+    Keystore(commands::keystore::KeystoreCommand),
     /// Say whether the service whose heartbeat file this is lives; status 0 if so.
     Healthcheck {
         /// What `[settlement] heartbeat_file` names.
@@ -77,6 +84,8 @@ fn main() -> ExitCode {
                 }
             }
         }
+        Command::Verify(args) => commands::verify::run(&args),
+        Command::Keystore(command) => finish(commands::keystore::run(&command)),
         Command::CheckConfig => {
             finish(Loaded::load(&args.common).and_then(|_| print("the configuration can be used\n")))
         }
@@ -119,8 +128,7 @@ impl Loaded {
     }
 
     fn evm(&self) -> anyhow::Result<EvmChain> {
-        let key = SignerKey::read(&self.chain.signer_key_file)?;
-        Ok(EvmChain::new(self.chain.node()?, &key)?)
+        Ok(EvmChain::new(self.chain.node()?, &self.chain.signer_key()?)?)
     }
 
     /// A context for each community.
@@ -193,9 +201,14 @@ async fn reconcile_all(config: Loaded) -> anyhow::Result<bool> {
     let mut equal = true;
     for context in config.contexts(chain).await? {
         let community = context.community_id.clone();
-        let report = reconcile(&Settling::of(context).await?).await?;
+        let settling = Settling::of(context).await?;
+        settlement::token::check(&settling.context, &settling.domain.credit).await?;
+        let report = reconcile(&settling).await?;
         for difference in &report.differences {
             print(&format!("{community}: {difference}\n"))?;
+        }
+        for (address, base_units) in &report.unclaimed {
+            print(&format!("{community}: {address} is no account's, but got {base_units} base units\n"))?;
         }
         let note = if report.in_flight { " (a transaction is on its way)" } else { "" };
         let (accounts, differ) = (report.accounts, report.differences.len());

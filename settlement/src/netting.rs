@@ -139,6 +139,35 @@ fn reduce_creditors(settled: &mut Positions, reserve: &AccountId, shortfall: Mon
     Ok(())
 }
 
+/// Rounds what a batch moves toward zero to multiples of `quantum`, the least that the currency token can
+/// move, so that the sum stays zero: the side that would move more gives the surplus back, one quantum
+/// an account at a time, smaller remainders first. Nobody pays or gets more than before.
+///
+/// # Errors
+/// [`NettingError`] if the positions do not sum to zero.
+pub fn quantise(positions: &Positions, quantum: Money) -> Result<Positions, NettingError> {
+    require_zero(positions)?;
+    let step = quantum.nano().max(1);
+    let mut rounded: Vec<(&AccountId, i64, i64)> = positions
+        .iter()
+        .map(|(account, amount)| (account, amount.nano() / step, (amount.nano() % step).abs()))
+        .collect();
+    let mut surplus: i128 = rounded.iter().map(|(_, quanta, _)| i128::from(*quanta)).sum();
+    // Stable, so equal remainders go by the lower account.
+    rounded.sort_by_key(|(_, _, remainder)| *remainder);
+    while surplus != 0 {
+        let sign = if surplus > 0 { 1 } else { -1 };
+        for (_, quanta, _) in &mut rounded {
+            if surplus != 0 && quanta.signum() == sign {
+                *quanta -= sign;
+                surplus -= i128::from(sign);
+            }
+        }
+    }
+    let moved = rounded.into_iter().filter(|(_, quanta, _)| *quanta != 0);
+    Ok(moved.map(|(account, quanta, _)| (account.clone(), Money::from_nano(quanta * step))).collect())
+}
+
 fn require_zero(positions: &Positions) -> Result<(), NettingError> {
     let sum = Money::checked_sum(positions.values().copied())?;
     if sum.is_zero() { Ok(()) } else { Err(NettingError::NotZero { sum_nano: sum.nano() }) }
@@ -235,6 +264,21 @@ mod tests {
                     prop_assert!(*amount >= target.min(Money::ZERO), "{account} pays more than it owes");
                 }
             }
+        }
+
+        #[test]
+        fn rounding_keeps_the_sum_and_takes_from_nobody(positions in zero_sum(), step in 1_i64..600) {
+            let rounded = quantise(&positions, Money::from_nano(step)).unwrap();
+            prop_assert!(Money::checked_sum(rounded.values().copied()).unwrap().is_zero());
+            for (account, amount) in &positions {
+                let (exact, moved) = (amount.nano(), rounded.get(account).copied().unwrap_or_default().nano());
+                prop_assert_eq!(moved % step, 0);
+                prop_assert!(moved.abs() <= exact.abs() && moved.signum() * exact.signum() >= 0);
+            }
+            // What is left is less than a quantum an account.
+            let left: i64 = positions.values().map(|a| a.nano().abs()).sum::<i64>()
+                - rounded.values().map(|a| a.nano().abs()).sum::<i64>();
+            prop_assert!(left < 2 * step * i64::try_from(positions.len()).unwrap());
         }
 
         #[test]

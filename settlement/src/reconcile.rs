@@ -1,10 +1,13 @@
 //! Comparing the ledger with the chain, account by account.
 
+use std::collections::HashMap;
+
 use domain::ids::AccountId;
 use domain::units::Money;
-use store::ledger;
+use store::ledger::{self, Balance};
+use store::movements;
 
-use crate::chain::{Address, to_base_units};
+use crate::chain::Address;
 use crate::context::Settling;
 use crate::error::SettleError;
 
@@ -17,18 +20,19 @@ pub struct Difference {
     pub address: Address,
     /// What the ledger says.
     pub ledger: Money,
-    /// What the contract says, in base units of 10^-18.
+    /// What the ledger comes to on the chain, with what deposits of others left below its unit.
+    pub expected_base_units: i128,
+    /// What the contract says, in base units.
     pub chain_base_units: u128,
 }
 
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { account_id, address, ledger, chain_base_units } = self;
-        let expected = to_base_units(*ledger);
+        let Self { account_id, address, ledger, expected_base_units, chain_base_units } = self;
         write!(
             f,
-            "account {account_id} ({address}): the ledger says {ledger} ({expected} base units), the chain \
-             {chain_base_units} base units"
+            "account {account_id} ({address}): the ledger says {ledger} ({expected_base_units} base units), the \
+             chain {chain_base_units} base units"
         )
     }
 }
@@ -40,6 +44,9 @@ pub struct Report {
     pub accounts: usize,
     /// Those that differ.
     pub differences: Vec<Difference>,
+    /// Credits that others deposited for addresses that are no account's, in base units: the ledger
+    /// books them nowhere.
+    pub unclaimed: Vec<(Address, i128)>,
     /// Whether a batch or deposit is on its way: mined but not yet final, it explains a difference.
     pub in_flight: bool,
 }
@@ -64,21 +71,26 @@ pub async fn reconcile(settling: &Settling) -> Result<Report, SettleError> {
     let on_chain = context.chain.balances(&domain.credit, &addresses).await?;
     let in_flight = store::batches::in_flight(pool, community).await?.is_some()
         || ledger::deposits_signed(pool, community).await? > 0;
+    let scale = context.chain.scale();
+    let dust: HashMap<AccountId, i128> =
+        movements::dust(pool, community, scale.base_units_per_unit()).await?.into_iter().collect();
+    let unclaimed = movements::unclaimed(pool, community).await?;
     let accounts = balances.len();
     let differences = balances
         .into_iter()
         .zip(addresses)
         .zip(on_chain)
-        .filter(|((balance, _), base_units)| {
-            i128::try_from(*base_units)
-                .map_or(true, |base_units| to_base_units(balance.balance) != base_units)
+        .map(|((Balance { account_id, balance, .. }, address), chain_base_units)| {
+            let dust = dust.get(&account_id).copied().unwrap_or_default();
+            let booked = scale.to_base_units(balance);
+            let expected_base_units = booked
+                .map_err(|error| SettleError::Inconsistent(format!("account {account_id}: {error}")))?
+                + dust;
+            Ok(Difference { account_id, address, ledger: balance, expected_base_units, chain_base_units })
         })
-        .map(|((balance, address), chain_base_units)| Difference {
-            account_id: balance.account_id,
-            address,
-            ledger: balance.balance,
-            chain_base_units,
+        .filter(|found| {
+            found.as_ref().map_or(true, |d| i128::try_from(d.chain_base_units) != Ok(d.expected_base_units))
         })
-        .collect();
-    Ok(Report { accounts, differences, in_flight })
+        .collect::<Result<_, SettleError>>()?;
+    Ok(Report { accounts, differences, unclaimed, in_flight })
 }

@@ -1,14 +1,16 @@
 //! Statements as rows of the database.
 
+use receipt::Address;
 use store::statements::{SALT_BYTES, StatementRow};
 
 use crate::pricing::Statement;
 
-/// A statement as it is stored, with the salt of its leaf.
+/// A statement as it is stored, with its account's address and the salt of its leaf.
 #[must_use]
-pub fn statement_row(statement: Statement, salt: [u8; SALT_BYTES]) -> StatementRow {
+pub fn statement_row(statement: Statement, chain_address: Address, salt: [u8; SALT_BYTES]) -> StatementRow {
     StatementRow {
         account_id: statement.account_id,
+        chain_address,
         metered: statement.metered,
         substituted: statement.substituted,
         traded_bought: statement.traded_bought.energy,

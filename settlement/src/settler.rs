@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use crate::context::Settling;
 use crate::error::SettleError;
 use crate::pump::{self, Pumped};
-use crate::{deposits, resync};
+use crate::{deposits, follow, resync, token};
 
 /// What a tick did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,11 @@ impl Settler {
         {
             return Ok(Tick::Progress);
         }
+        let followed = follow::next_stretch(&self.settling).await;
         priced?;
+        if followed? {
+            return Ok(Tick::Progress);
+        }
         Ok(if pumped == Pumped::Waiting { Tick::Waiting } else { Tick::Idle })
     }
 
@@ -73,6 +77,7 @@ impl Settler {
                 chain_id: domain.chain_id,
             });
         }
+        token::check(context, &domain.credit).await?;
         self.connected = true;
         Ok(())
     }

@@ -3,111 +3,15 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::time::Duration;
-
+use common::anvil::{Anvil, CHAIN_ID, funded, settle_all};
 use common::{UNIT_NANO, World, at, settings};
 use domain::units::Money;
-use serde_json::{Value, json};
-use settlement::chain::evm::{EvmChain, NodeSettings, SignerKey};
+use serde_json::json;
 use settlement::chain::{Address, Call, Chain, ChainError, Fees, TxStatus, UnsignedTx};
 use settlement::deploy::{DeploySettings, deploy};
-use settlement::settler::Tick;
 use store::batches::BatchStatus;
 use store::slots::SlotStatus;
 use store::{PgPool, batches};
-
-const CHAIN_ID: u64 = 31_337;
-const ETHER_WEI: u128 = 1_000_000_000_000_000_000;
-
-/// A node of its own for each test, ended with it.
-struct Anvil {
-    child: Child,
-    port: u16,
-}
-
-impl Drop for Anvil {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn anvil_binary() -> PathBuf {
-    let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts/node_modules/@foundry-rs");
-    let found = std::fs::read_dir(&packages).into_iter().flatten().flatten();
-    found
-        .map(|entry| entry.path().join("bin/anvil"))
-        .find(|path| path.to_string_lossy().contains("anvil-") && path.is_file())
-        .unwrap_or_else(|| panic!("anvil is not under {}: run `make setup`", packages.display()))
-}
-
-impl Anvil {
-    fn start(port: Option<u16>, extra: &[&str]) -> Self {
-        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let port = port.unwrap_or_else(free);
-        let mut child = Command::new(anvil_binary())
-            .args(["--port", &port.to_string(), "--chain-id", &CHAIN_ID.to_string()])
-            .args(["--accounts", "0"])
-            .args(extra)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        let (listening, listens) = std::sync::mpsc::channel();
-        // Read to its end, so that the node never waits for a reader.
-        std::thread::spawn(move || {
-            for line in output.lines().map_while(Result::ok).filter(|line| line.contains("Listening on")) {
-                let _ = listening.send(line);
-            }
-        });
-        let anvil = Self { child, port };
-        listens.recv_timeout(Duration::from_secs(30)).expect("anvil does not start");
-        anvil
-    }
-
-    fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
-    }
-
-    async fn rpc(&self, method: &str, params: Value) -> Value {
-        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-        let answer = reqwest::Client::new().post(self.url()).json(&body).send().await.unwrap();
-        answer.json::<Value>().await.unwrap()["result"].clone()
-    }
-
-    fn chain(&self, key_file: &Path, chain_id: u64) -> EvmChain {
-        let settings = NodeSettings {
-            rpc_url: self.url().parse().unwrap(),
-            chain_id,
-            request_timeout: Duration::from_secs(5),
-            lowest_max_fee_wei: 3_000_000_000,
-        };
-        let key = SignerKey::read_or_create(key_file, &[0x42; 32]).unwrap();
-        EvmChain::new(settings, &key).unwrap()
-    }
-}
-
-/// Settles until nothing is on its way; the node mines by itself.
-async fn settle_all(world: &World) {
-    for _ in 0..20_000 {
-        if world.settle().await == Tick::Idle {
-            return;
-        }
-    }
-    panic!("the chain does not mine");
-}
-
-async fn funded(anvil: &Anvil, key_file: &Path) -> Arc<EvmChain> {
-    let chain = anvil.chain(key_file, CHAIN_ID);
-    chain.check().await.unwrap();
-    chain.fund_on_development_chain(1_000 * ETHER_WEI).await.unwrap();
-    Arc::new(chain)
-}
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn deploys_deposits_settles_and_reconciles(pool: PgPool) {
@@ -224,4 +128,26 @@ async fn an_account_without_money_for_gas_is_named() {
     let signed = chain.sign(&UnsignedTx { nonce: 0, gas_limit: 3_000_000, fees, call }).unwrap();
     let refused = chain.broadcast(&signed.raw).await.unwrap_err();
     assert_eq!(refused, ChainError::OutOfGasMoney { sender: chain.sender() });
+}
+
+#[tokio::test]
+async fn another_node_of_the_chain_stands_in_for_one_that_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let key_file = folder.path().join("key");
+    let (other_chain, good) = (Anvil::start(None, &["--chain-id", "5"]), Anvil::start(None, &[]));
+    funded(&good, &key_file).await;
+    let away = Anvil::start(None, &[]).url();
+    let chain = Anvil::chain_of(&[away, other_chain.url(), good.url()], &key_file, CHAIN_ID);
+    let fees = chain.fees().await.unwrap();
+    let call = Call::DeployCurrency { owner: chain.sender() };
+    let signed = chain.sign(&UnsignedTx { nonce: 0, gas_limit: 3_000_000, fees, call }).unwrap();
+    chain.broadcast(&signed.raw).await.unwrap();
+    assert_eq!(good.rpc("eth_blockNumber", json!([])).await, "0x1");
+    assert_eq!(other_chain.rpc("eth_blockNumber", json!([])).await, "0x0", "it serves another chain");
+
+    // With none left, each is named with what is wrong with it.
+    drop(good);
+    let failed = chain.fees().await.unwrap_err();
+    assert!(failed.is_transient(), "{failed}");
+    assert!(failed.to_string().contains("serves chain 0x5 instead of"), "{failed}");
 }

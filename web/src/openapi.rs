@@ -8,7 +8,9 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::error::Problem;
 use crate::live::{self, LiveEvent};
-use crate::routes::{commands, communities, member, members, operations, orders, slot, slots, statements};
+use crate::routes::{
+    commands, communities, member, members, operations, orders, receipts, slot, slots, statements,
+};
 
 const DOCUMENT_PATH: &str = "/api/openapi.json";
 
@@ -25,7 +27,7 @@ const DOCUMENT_PATH: &str = "/api/openapi.json";
     ),
     paths(
         communities::list, communities::show, slots::list, slot::show, members::list, member::show,
-        statements::list, orders::place, orders::cancel, commands::show, live::live,
+        statements::list, receipts::show, orders::place, orders::cancel, commands::show, live::live,
         operations::stack, operations::alive, operations::ready,
     ),
     components(schemas(Problem<'_>, LiveEvent<'_>)),

@@ -42,6 +42,8 @@ catalogue! {
         "The community has no member of this id. GET /api/v1/communities/{community_id}/members lists them.";
     UNKNOWN_SLOT = "unknown-slot", 404, "No such slot",
         "The time is the start of a slot, but the community's market has not made that slot.";
+    UNKNOWN_RECEIPT = "unknown-receipt", 404, "No receipt yet",
+        "A receipt exists once the slot's batch is final on the chain and moved credits, for every account that has a statement of the slot. Try again when the slot is settled.";
     UNKNOWN_ORDER = "unknown-order", 404, "No such order",
         "The member has placed no order of this number.";
     UNKNOWN_COMMAND = "unknown-command", 404, "No such command",

@@ -6,6 +6,7 @@ pub(crate) mod member;
 pub(crate) mod members;
 pub(crate) mod operations;
 pub(crate) mod orders;
+pub(crate) mod receipts;
 pub(crate) mod slot;
 pub(crate) mod slots;
 pub(crate) mod statements;
@@ -34,6 +35,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         .service(at("/members").route(web::get().to(members::list)))
         .service(at("/members/{member_id}").route(web::get().to(member::show)))
         .service(at("/members/{member_id}/statements").route(web::get().to(statements::list)))
+        .service(at("/members/{member_id}/receipts/{slot_start}").route(web::get().to(receipts::show)))
         .service(at("/orders").route(web::post().to(orders::place)))
         .service(at("/orders/{order_id}").route(web::delete().to(orders::cancel)))
         .service(at("/commands/{command_id}").route(web::get().to(commands::show)));

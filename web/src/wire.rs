@@ -51,14 +51,14 @@ impl<'de> Deserialize<'de> for PriceMicro {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Batch {
     /// The id that the contract knows: `0x` and 64 hex digits.
-    batch_id: String,
+    pub(crate) batch_id: String,
     /// `prepared`, `signed`, `broadcast`, `final` or `void`.
     #[schema(example = "final")]
-    status: String,
+    pub(crate) status: String,
     /// The hash of the transaction that carries it, once one is signed.
-    tx_hash: Option<String>,
+    pub(crate) tx_hash: Option<String>,
     /// The block that holds the transaction, once it is mined.
-    block_number: Option<i64>,
+    pub(crate) block_number: Option<i64>,
 }
 
 impl From<BatchSummary> for Batch {
@@ -95,6 +95,11 @@ pub(crate) struct Page {
 }
 
 impl Page {
+    /// The page that a query of more parameters names.
+    pub(crate) fn new(limit: Option<String>, before: Option<String>) -> Self {
+        Self { limit, before }
+    }
+
     /// The number of entries and the cursor.
     ///
     /// # Errors

@@ -30,7 +30,7 @@ pub mod anvil;
 pub mod broker;
 pub mod cli;
 pub mod community;
-pub mod dataset;
+pub use market::dataset;
 pub mod demo;
 pub mod enrol;
 pub mod fleet;

@@ -74,6 +74,27 @@ impl TryFrom<Row> for Agent {
     }
 }
 
+/// Enters an agent that is expected to announce its key; one that is known already stays as it is.
+/// Without a key nothing it sends can be verified, and an empty fingerprint is never approved.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn upsert_known(
+    db: impl PgExecutor<'_>,
+    community: &CommunityId,
+    agent_id: &AgentId,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO agents (community_id, agent_id, public_key, fingerprint, status)
+         VALUES ($1, $2, '', '', 'pending') ON CONFLICT (community_id, agent_id) DO NOTHING",
+        community.as_str(),
+        agent_id.as_str(),
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Announces an agent's key. A key that is not approved yet is replaced; an approved or revoked one
 /// stays, and the answer tells it.
 ///
@@ -118,9 +139,36 @@ pub async fn approve(
 ) -> Result<bool, StoreError> {
     let done = sqlx::query!(
         "UPDATE agents SET status = 'approved'
-         WHERE community_id = $1 AND agent_id = $2 AND fingerprint = $3 AND status IN ('pending', 'approved')",
+         WHERE community_id = $1 AND agent_id = $2 AND fingerprint = $3 AND fingerprint <> '' AND status IN ('pending', 'approved')",
         community.as_str(),
         agent_id.as_str(),
+        fingerprint,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Replaces the approved key with fingerprint `old` by another, which the caller knows to be signed by it.
+/// Returns whether the old key was the one that counted.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn rotate(
+    db: impl PgExecutor<'_>,
+    community: &CommunityId,
+    agent_id: &AgentId,
+    old: &str,
+    public_key: &[u8],
+    fingerprint: &str,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query!(
+        "UPDATE agents SET public_key = $4, fingerprint = $5
+         WHERE community_id = $1 AND agent_id = $2 AND fingerprint = $3 AND status = 'approved'",
+        community.as_str(),
+        agent_id.as_str(),
+        old,
+        public_key,
         fingerprint,
     )
     .execute(db)
@@ -231,7 +279,12 @@ mod tests {
         seen(&pool, &community, std::slice::from_ref(&agent), DateTime::UNIX_EPOCH).await.unwrap();
         let found = find(&pool, &community, &agent).await.unwrap().unwrap();
         assert_eq!(found.last_seen_at, Some(DateTime::UNIX_EPOCH));
+        assert!(!rotate(&pool, &community, &agent, "one", &[4], "four").await.unwrap());
+        assert!(rotate(&pool, &community, &agent, "two", &[4], "four").await.unwrap());
+        let rotated = find(&pool, &community, &agent).await.unwrap().unwrap();
+        assert_eq!((rotated.public_key, rotated.status), (vec![4], Status::Approved));
         assert!(revoke(&pool, &community, &agent).await.unwrap());
+        assert!(!rotate(&pool, &community, &agent, "four", &[5], "five").await.unwrap());
         assert!(!approve(&pool, &community, &agent, "two").await.unwrap());
         assert_eq!(all(&pool, &community).await.unwrap().len(), 2);
     }

@@ -1,9 +1,12 @@
 //! Statements: what each account bought, sold, paid and received in a slot, at each revision.
 
+pub mod periods;
+
 use chrono::{DateTime, Utc};
 use domain::ids::{AccountId, CommunityId};
 use domain::reading::Metered;
 use domain::units::{Energy, Money};
+use receipt::Address;
 use sqlx::PgExecutor;
 
 use crate::StoreError;
@@ -18,6 +21,8 @@ pub const SALT_BYTES: usize = 32;
 pub struct StatementRow {
     /// Whose statement.
     pub account_id: AccountId,
+    /// Where the account lived on the chain when the slot was priced.
+    pub chain_address: Address,
     /// What the account's sites metered.
     pub metered: Metered,
     /// Whether a traded position stands for a missing reading.
@@ -75,15 +80,16 @@ pub async fn insert_all(
         statements.iter().map(|s| s.metered.production.map(Energy::wh)).collect();
     let substituted: Vec<bool> = statements.iter().map(|s| s.substituted).collect();
     let salts: Vec<Vec<u8>> = statements.iter().map(|s| s.salt.to_vec()).collect();
+    let addresses: Vec<String> = statements.iter().map(|s| s.chain_address.to_string()).collect();
     sqlx::query!(
         "INSERT INTO statements (community_id, slot_start, revision, account_id, import_wh, export_wh,
              production_wh, substituted, traded_bought_wh, traded_bought_nano, traded_sold_wh, traded_sold_nano,
              closing_bought_wh, closing_bought_nano, closing_sold_wh, closing_sold_nano, residual_import_wh,
-             residual_export_wh, residual_nano, network_fee_nano, platform_fee_nano, net_nano, base_nano, salt)
+             residual_export_wh, residual_nano, network_fee_nano, platform_fee_nano, net_nano, base_nano, salt, chain_address)
          SELECT $1, $2, $3, t.* FROM UNNEST($4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::boolean[],
              $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[],
              $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[],
-             $23::bigint[], $24::bytea[]) AS t",
+             $23::bigint[], $24::bytea[], $25::text[]) AS t",
         community.as_str(),
         slot_start,
         revision,
@@ -108,6 +114,7 @@ pub async fn insert_all(
         &nano(|s| s.net),
         &nano(|s| s.base),
         &salts,
+        &addresses,
     )
     .execute(db)
     .await?;
@@ -150,11 +157,13 @@ pub async fn of_slot(
 ) -> Result<Vec<StatementRow>, StoreError> {
     let (wh, nano) = (Energy::from_wh, Money::from_nano);
     sqlx::query!(
-        "SELECT account_id, import_wh, export_wh, production_wh, substituted, traded_bought_wh, traded_bought_nano,
+        r#"SELECT account_id, import_wh, export_wh, production_wh, substituted, traded_bought_wh, traded_bought_nano,
              traded_sold_wh, traded_sold_nano, closing_bought_wh, closing_bought_nano, closing_sold_wh,
              closing_sold_nano, residual_import_wh, residual_export_wh, residual_nano, network_fee_nano,
-             platform_fee_nano, net_nano, base_nano, salt
-         FROM statements WHERE community_id = $1 AND slot_start = $2 AND revision = $3 ORDER BY account_id",
+             platform_fee_nano, net_nano, base_nano, salt,
+             coalesce(s.chain_address, a.chain_address) AS "chain_address!"
+         FROM statements s JOIN accounts a USING (community_id, account_id)
+         WHERE community_id = $1 AND slot_start = $2 AND revision = $3 ORDER BY account_id"#,
         community.as_str(),
         slot_start,
         revision
@@ -165,6 +174,7 @@ pub async fn of_slot(
     .map(|row| {
         Ok(StatementRow {
             account_id: AccountId::new(&row.account_id)?,
+            chain_address: row.chain_address.parse().map_err(corrupt)?,
             metered: Metered {
                 import: wh(row.import_wh),
                 export: wh(row.export_wh),
@@ -190,4 +200,30 @@ pub async fn of_slot(
         })
     })
     .collect()
+}
+
+impl From<&StatementRow> for receipt::Statement {
+    fn from(row: &StatementRow) -> Self {
+        Self {
+            import_wh: row.metered.import.wh(),
+            export_wh: row.metered.export.wh(),
+            production_wh: row.metered.production.map(Energy::wh),
+            substituted: row.substituted,
+            traded_bought_wh: row.traded_bought.wh(),
+            traded_bought_nano: row.traded_bought_money.into(),
+            traded_sold_wh: row.traded_sold.wh(),
+            traded_sold_nano: row.traded_sold_money.into(),
+            closing_bought_wh: row.closing_bought.wh(),
+            closing_bought_nano: row.closing_bought_money.into(),
+            closing_sold_wh: row.closing_sold.wh(),
+            closing_sold_nano: row.closing_sold_money.into(),
+            residual_import_wh: row.residual_import.wh(),
+            residual_export_wh: row.residual_export.wh(),
+            residual_nano: row.residual_money.into(),
+            network_fee_nano: row.network_fee.into(),
+            platform_fee_nano: row.platform_fee.into(),
+            net_nano: row.net.into(),
+            base_nano: row.base.into(),
+        }
+    }
 }

@@ -79,6 +79,7 @@ async fn statements_are_read_as_they_were_written_and_once(pool: PgPool) {
     let (wh, money) = (Energy::from_wh, Money::from_nano);
     let statement = StatementRow {
         account_id: account("a"),
+        chain_address: receipt::Address([0x11; 20]),
         metered: Metered { import: wh(1), export: wh(2), production: Some(wh(3)) },
         substituted: true,
         traded_bought: wh(4),

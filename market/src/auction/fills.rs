@@ -1,16 +1,22 @@
 //! Who of a side trades how much: price priority, and the last level pro rata.
 
+use std::cmp::Reverse;
+
 use domain::ids::OrderId;
-use domain::units::Energy;
 
-use super::{Fill, Ranked};
+use super::Ranked;
 
-/// Serves `side`, in order of priority, until `volume_wh` is used up.
+/// Serves `side`, in order of priority, until `volume_wh` is used up, and writes what each order gets
+/// to its place in `filled_wh`.
 ///
 /// The volume never reaches past the orders that accept the clearing price, since it is the smaller of
 /// what the two sides have there.
-pub(super) fn serve(side: &[Ranked], volume_wh: i64, number: impl Fn(usize) -> OrderId) -> Vec<Fill> {
-    let mut fills = Vec::new();
+pub(super) fn serve(
+    side: &[Ranked],
+    volume_wh: i64,
+    number: impl Fn(usize) -> OrderId,
+    filled_wh: &mut [i64],
+) {
     let mut left_wh = volume_wh;
     for level in side.chunk_by(|a, b| a.limit == b.limit) {
         if left_wh == 0 {
@@ -19,13 +25,14 @@ pub(super) fn serve(side: &[Ranked], volume_wh: i64, number: impl Fn(usize) -> O
         let level_wh: i64 = level.iter().map(|order| order.energy_wh).sum();
         if level_wh <= left_wh {
             left_wh -= level_wh;
-            fills.extend(level.iter().map(|order| fill(order.index, order.energy_wh)));
+            for order in level {
+                filled_wh[order.index] = order.energy_wh;
+            }
         } else {
-            ration(level, level_wh, left_wh, &number, &mut fills);
+            ration(level, level_wh, left_wh, &number, filled_wh);
             break;
         }
     }
-    fills
 }
 
 /// Shares `left_wh` among a level that asks for `level_wh`, which is more.
@@ -34,7 +41,7 @@ fn ration(
     level_wh: i64,
     left_wh: i64,
     number: &impl Fn(usize) -> OrderId,
-    fills: &mut Vec<Fill>,
+    filled_wh: &mut [i64],
 ) {
     let mut shares: Vec<(i128, i64, usize)> = Vec::with_capacity(level.len());
     let mut spare_wh = left_wh;
@@ -45,17 +52,14 @@ fn ration(
         spare_wh -= share_wh;
         shares.push((product % i128::from(level_wh), share_wh, order.index));
     }
-    shares
-        .sort_unstable_by_key(|&(remainder, _, index)| (std::cmp::Reverse(remainder), number(index), index));
-    for (_, share_wh, index) in shares {
-        let extra_wh = spare_wh.min(1);
-        spare_wh -= extra_wh;
-        if share_wh + extra_wh > 0 {
-            fills.push(fill(index, share_wh + extra_wh));
-        }
+    // Less than a watt-hour an order is left over, so there are fewer of them than orders. Who gets one
+    // matters, in which order does not: a selection takes one pass where sorting takes many.
+    let spare = usize::try_from(spare_wh).unwrap_or_default();
+    let rank = |&(remainder, _, index): &(i128, i64, usize)| (Reverse(remainder), number(index), index);
+    if spare < shares.len() {
+        shares.select_nth_unstable_by_key(spare, rank);
     }
-}
-
-fn fill(index: usize, energy_wh: i64) -> Fill {
-    Fill { index, energy: Energy::from_wh(energy_wh) }
+    for (place, (_, share_wh, index)) in shares.into_iter().enumerate() {
+        filled_wh[index] = share_wh + i64::from(place < spare);
+    }
 }

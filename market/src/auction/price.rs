@@ -19,40 +19,92 @@ struct Best {
     highest: i64,
 }
 
+/// One side's orders in their order of priority, and what each and all before it add up to.
+struct Curve<'a> {
+    orders: &'a [Ranked],
+    sums_wh: Vec<i64>,
+}
+
+impl<'a> Curve<'a> {
+    fn new(orders: &'a [Ranked]) -> Self {
+        let mut sum_wh = 0;
+        let sums = orders.iter().map(|order| {
+            sum_wh += order.energy_wh;
+            sum_wh
+        });
+        Self { orders, sums_wh: std::iter::once(0).chain(sums).collect() }
+    }
+
+    /// How many of the first orders `accept` their limit; those behind them do not.
+    fn count(&self, accept: impl Fn(i64) -> bool) -> usize {
+        self.orders.partition_point(|order| accept(order.limit.micro_per_kwh()))
+    }
+
+    fn limit(&self, place: usize) -> Option<i64> {
+        self.orders.get(place).map(|order| order.limit.micro_per_kwh())
+    }
+}
+
 /// Finds the price. `bids` come highest limit first, `offers` lowest first.
 ///
 /// Demand and supply change only where a limit lies: supply at an offer's limit, demand just above a
-/// bid's. Between two such prices all are equally good, so one sweep over the limits sees every price
-/// that there is. Volume is the smaller of a falling and a rising curve, and the imbalance shrinks up
-/// to the best price and grows behind it, so the equally good prices lie side by side.
+/// bid's. Between two such prices all are equally good: a run. Demand falls and supply rises, so volume
+/// grows and the imbalance shrinks as long as demand is the larger, and both turn round behind that. So
+/// one of two neighbouring runs is the best: the last where demand covers supply, or the first where it
+/// does not.
 pub(super) fn find(bids: &[Ranked], offers: &[Ranked]) -> Option<Cleared> {
-    let highest_bid = bids.first()?.limit.micro_per_kwh();
-    let mut next_offer = offers.iter().peekable();
-    // From the lowest limit up, as prices rise.
-    let mut next_bid = bids.iter().rev().peekable();
-    let mut demand_wh: i64 = bids.iter().map(|bid| bid.energy_wh).sum();
-    let mut supply_wh = 0;
-    let mut best: Option<Best> = None;
-    let mut from = offers.first()?.limit.micro_per_kwh();
-    while from <= highest_bid {
-        while let Some(offer) = next_offer.next_if(|offer| offer.limit.micro_per_kwh() <= from) {
-            supply_wh += offer.energy_wh;
-        }
-        while let Some(bid) = next_bid.next_if(|bid| bid.limit.micro_per_kwh() < from) {
-            demand_wh -= bid.energy_wh;
-        }
-        // The run ends with the next bid's limit, or just below the next offer's.
-        let last_with_demand = next_bid.peek().map_or(highest_bid, |bid| bid.limit.micro_per_kwh());
-        let last_with_supply = next_offer.peek().map_or(highest_bid, |offer| offer.limit.micro_per_kwh() - 1);
-        let to = last_with_demand.min(last_with_supply);
-        consider(&mut best, demand_wh, supply_wh, from, to);
-        let Some(next) = to.checked_add(1) else { break };
-        from = next;
+    let (demand, supply) = (Curve::new(bids), Curve::new(offers));
+    let (lowest, highest) = (supply.limit(0)?, demand.limit(0)?);
+    if lowest > highest {
+        return None;
     }
-    best.map(|best| Cleared {
+    let at = |price: i64| {
+        let demand_wh = demand.sums_wh[demand.count(|limit| limit >= price)];
+        (demand_wh, supply.sums_wh[supply.count(|limit| limit <= price)])
+    };
+    let covers = |price: i64| {
+        let (demand_wh, supply_wh) = at(price);
+        demand_wh >= supply_wh
+    };
+    let mut best = None;
+    let turn = last_that(lowest, highest, covers);
+    let behind = turn.map_or(Some(lowest), |turn| turn.checked_add(1)).filter(|price| *price <= highest);
+    for price in [turn, behind].into_iter().flatten() {
+        let (demand_wh, supply_wh) = at(price);
+        let (from, to) = run(&demand, &supply, price);
+        consider(&mut best, demand_wh, supply_wh, from, to);
+    }
+    best.map(|best: Best| Cleared {
         price: Price::from_micro_per_kwh(midpoint(best.lowest, best.highest)),
         volume_wh: best.volume_wh,
     })
+}
+
+/// The last price of the range that `holds`, where it holds up to some price and not behind it.
+fn last_that(lowest: i64, highest: i64, holds: impl Fn(i64) -> bool) -> Option<i64> {
+    // Halves until the next price is known to hold no more; offsets, since the range may be all prices.
+    let (mut yes, mut no) = (None, u128::from(highest.abs_diff(lowest)) + 1);
+    loop {
+        let from = yes.map_or(0, |yes: u64| u128::from(yes) + 1);
+        let Some(offset) = (from < no).then(|| from.midpoint(no - 1)) else {
+            return yes.map(|offset| lowest.saturating_add_unsigned(offset));
+        };
+        // Below `no`, so it is the distance of two 64-bit numbers.
+        let offset = u64::try_from(offset).unwrap_or(u64::MAX);
+        if holds(lowest.saturating_add_unsigned(offset)) { yes = Some(offset) } else { no = offset.into() }
+    }
+}
+
+/// The first and the last price around `price` between which neither demand nor supply changes.
+fn run(demand: &Curve<'_>, supply: &Curve<'_>, price: i64) -> (i64, i64) {
+    let accepting = demand.count(|limit| limit >= price);
+    let offering = supply.count(|limit| limit <= price);
+    // A price between the lowest offer and the highest bid has an order on both sides.
+    let last_bid = accepting.checked_sub(1).and_then(|place| demand.limit(place)).unwrap_or(price);
+    let last_offer = offering.checked_sub(1).and_then(|place| supply.limit(place)).unwrap_or(price);
+    let from = demand.limit(accepting).map_or(last_offer, |next| last_offer.max(next + 1));
+    let to = supply.limit(offering).map_or(last_bid, |next| last_bid.min(next - 1));
+    (from, to)
 }
 
 fn consider(best: &mut Option<Best>, demand_wh: i64, supply_wh: i64, from: i64, to: i64) {

@@ -31,6 +31,9 @@ impl Book {
     }
 
     fn check_side(&self, side: Side, ladder: &Ladder) -> Result<usize, BrokenBook> {
+        if !ladder.remembers_best() {
+            return broken(format!("the best level of the {} side is not the first", side.as_str()));
+        }
         let mut queued = 0;
         for (key, level) in ladder.levels() {
             let (mut previous, mut at) = (NIL, level.head);

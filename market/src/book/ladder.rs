@@ -1,11 +1,9 @@
 //! One side of a book: its price levels, best first, each a queue in order of arrival.
 
-use std::collections::BTreeMap;
-use std::ops::Bound::{Excluded, Included};
-
 use domain::order::Side;
 use domain::units::Price;
 
+use super::levels::{Level, Levels};
 use super::orders::{NIL, Orders};
 
 /// A level's place: smaller is better, for bids (highest price first) and offers (lowest first) alike.
@@ -18,28 +16,23 @@ pub(super) const fn key(side: Side, limit: Price) -> i64 {
     }
 }
 
-/// The queue of one level: its first and last order.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Level {
-    pub(super) head: u32,
-    pub(super) tail: u32,
-}
-
 /// The levels of one side that hold an order.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ladder {
-    levels: BTreeMap<i64, Level>,
+    levels: Levels,
+    /// The best level and its first order, which every order of the other side asks for.
+    best: Option<(i64, u32)>,
 }
 
 impl Ladder {
     /// The order that trades first.
     pub(super) fn first(&self) -> Option<u32> {
-        self.levels.first_key_value().map(|(_, level)| level.head)
+        self.best.map(|(_, head)| head)
     }
 
     /// The order that trades first, if its level is at `bound` or better.
     pub(super) fn first_within(&self, bound: i64) -> Option<u32> {
-        self.levels.first_key_value().filter(|(key, _)| **key <= bound).map(|(_, level)| level.head)
+        self.best.filter(|(key, _)| *key <= bound).map(|(_, head)| head)
     }
 
     /// The first order of the level behind `key`, if that is at `bound` or better.
@@ -47,17 +40,20 @@ impl Ladder {
         if key >= bound {
             return None;
         }
-        self.levels.range((Excluded(key), Included(bound))).next().map(|(_, level)| level.head)
+        self.levels.after(key).filter(|(key, _)| *key <= bound).map(|(_, level)| level.head)
     }
 
     /// Puts the order at `at` last in its level.
     pub(super) fn push(&mut self, key: i64, at: u32, orders: &mut Orders) {
-        let level = self.levels.entry(key).or_insert(Level { head: at, tail: NIL });
-        if level.tail != NIL {
+        let (level, new) = self.levels.entry(key, at);
+        if !new {
             orders.node_mut(level.tail).next = at;
             orders.node_mut(at).previous = level.tail;
         }
         level.tail = at;
+        if new && self.best.is_none_or(|(best, _)| key < best) {
+            self.best = Some((key, at));
+        }
     }
 
     /// Takes the order at `at` out of its level.
@@ -72,11 +68,18 @@ impl Ladder {
         if previous != NIL && next != NIL {
             return;
         }
+        let is_best = self.best.is_some_and(|(best, _)| best == key);
         if previous == NIL && next == NIL {
-            self.levels.remove(&key);
-        } else if let Some(level) = self.levels.get_mut(&key) {
+            self.levels.remove(key);
+            if is_best {
+                self.best = self.levels.first().map(|(key, level)| (key, level.head));
+            }
+        } else if let Some(level) = self.levels.get_mut(key) {
             if previous == NIL {
                 level.head = next;
+                if is_best {
+                    self.best = Some((key, next));
+                }
             } else {
                 level.tail = previous;
             }
@@ -85,6 +88,11 @@ impl Ladder {
 
     /// All levels, best first.
     pub(super) fn levels(&self) -> impl Iterator<Item = (i64, Level)> + '_ {
-        self.levels.iter().map(|(key, level)| (*key, *level))
+        std::iter::successors(self.levels.first(), |(key, _)| self.levels.after(*key))
+    }
+
+    /// Whether the best level that is remembered is the first one there is.
+    pub(super) fn remembers_best(&self) -> bool {
+        self.best == self.levels.first().map(|(key, level)| (key, level.head))
     }
 }

@@ -1,13 +1,11 @@
 //! The resting orders in one array, found by number, linked into the queues of their levels.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-
 use domain::ids::OrderId;
 use domain::order::Side;
 use domain::units::{Energy, Price};
 
 use super::event::{BookOrder, Owner, Resting};
+use super::places::Places;
 
 /// No order: the end of a queue.
 pub(super) const NIL: u32 = u32::MAX;
@@ -56,7 +54,7 @@ impl Node {
 pub(super) struct Orders {
     nodes: Vec<Node>,
     free: Vec<u32>,
-    places: HashMap<i64, u32, BuildHasherDefault<NumberHasher>>,
+    places: Places,
 }
 
 impl Orders {
@@ -65,7 +63,7 @@ impl Orders {
     }
 
     pub(super) fn find(&self, id: OrderId) -> Option<u32> {
-        self.places.get(&id.0).copied()
+        self.places.find(id.0, |at| self.nodes[at as usize].id.0)
     }
 
     pub(super) fn node(&self, at: u32) -> &Node {
@@ -95,39 +93,12 @@ impl Orders {
     }
 
     pub(super) fn free(&mut self, at: u32) {
-        self.places.remove(&self.nodes[at as usize].id.0);
+        self.places.remove(self.nodes[at as usize].id.0, at);
         self.free.push(at);
     }
 
     /// How many places are in use, by two counts that must agree.
     pub(super) fn counts(&self) -> (usize, usize) {
         (self.places.len(), self.nodes.len() - self.free.len())
-    }
-}
-
-/// Hashes order numbers. They are given out by the database one after the other, so nobody can choose
-/// them to collide, and one multiplication spreads them well.
-#[derive(Debug, Default)]
-pub(super) struct NumberHasher(u64);
-
-impl Hasher for NumberHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_i64(&mut self, number: i64) {
-        self.write_u64(number.cast_unsigned());
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        let mixed = (self.0.rotate_left(5) ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        // The table uses the highest and the lowest bits.
-        self.0 = mixed ^ (mixed >> 32);
     }
 }

@@ -56,7 +56,12 @@ impl SlotBook {
     }
 
     /// Applies an accepted command again. The rows hold what followed from it already.
-    pub(super) fn replay(&mut self, row: &CommandRow, seq: i64, members: &mut Members) -> anyhow::Result<()> {
+    pub(super) fn replay(
+        &mut self,
+        row: &CommandRow,
+        seq: i64,
+        members: &mut Members,
+    ) -> anyhow::Result<Effects> {
         let again = |refused: Refused| {
             anyhow::anyhow!(
                 "command {} was accepted before and is refused now: {}",
@@ -66,7 +71,7 @@ impl SlotBook {
         };
         let owner = members.owner(&request::member(row).map_err(again)?);
         let request = Request::try_from(row).map_err(again)?;
-        self.apply(request, Sender { row, owner, seq }).map(drop).map_err(again)
+        self.apply(request, Sender { row, owner, seq }).map_err(again)
     }
 
     /// Lets the book decide a request that has passed all other checks.

@@ -150,6 +150,12 @@ impl AgentPlan {
                 range: "above 0 and below the slot length",
             });
         }
+        if let Some(max_power_w) = config.max_power_w {
+            timing.max_power_w = i64::from(max_power_w).max(1);
+        }
+        if !(1..=100_000).contains(&config.drain_per_s) {
+            return Err(InvalidAgent::Range { key: "drain_per_s", range: "1 to 100000" });
+        }
         if !(1..=MAX_WINDOW).contains(&config.window_records) {
             return Err(InvalidAgent::Range { key: "window_records", range: "1 to 10000" });
         }
@@ -180,6 +186,7 @@ impl AgentPlan {
                 // Enough for every device's newest record.
                 newest: config.devices.len().max(1),
                 resend_after: Duration::from_millis(config.resend_after_ms),
+                drain_per_s: config.drain_per_s,
             },
             devices,
             outbox_file: config.data_dir.join("outbox.redb"),
@@ -199,7 +206,11 @@ fn check_device(device: &DeviceConfig, library: &Library) -> Result<DevicePlan, 
         return Err(DeviceProblem::Protocol {
             template: device.template.clone(),
             protocol: template.protocol(),
-            endpoint: if is_mqtt { "mqtt://HOST:PORT" } else { "tcp:// or rtu+tcp://HOST:PORT" },
+            endpoint: if is_mqtt {
+                "mqtt://HOST:PORT"
+            } else {
+                "tcp:// or rtu+tcp://HOST:PORT, or rtu:///DEVICE"
+            },
         });
     }
     let access = if is_mqtt {

@@ -41,6 +41,11 @@ impl Directory {
         Self { max_age, communities: HashMap::new() }
     }
 
+    /// Forgets a community, whose agents have just changed.
+    pub(super) fn forget(&mut self, community: &CommunityId) {
+        self.communities.remove(community);
+    }
+
     /// What is known of a community; `None` if it does not exist.
     pub(super) async fn community(
         &mut self,

@@ -11,7 +11,7 @@ use store::readings::{NewReading, Quarantined, SequenceKey};
 use super::directory::Known;
 use super::{Message, Outcome, Refusal};
 use crate::ocmf::{self, OcmfError, ParsedRecord, RecordHash};
-use crate::wire::parse_readings_topic;
+use crate::wire::{parse_enrolment_topic, parse_readings_topic};
 
 /// How far an agent's clock may be ahead of ours.
 const CLOCK_SKEW: TimeDelta = TimeDelta::seconds(60);
@@ -72,6 +72,7 @@ pub(super) fn by_community(
                 let payload = message.payload.clone();
                 sorted.entry(community.clone()).or_default().push(Addressed { community, agent, payload });
             }
+            None if parse_enrolment_topic(&message.topic).is_some() => {}
             None => outcome.held += 1,
         }
     }
@@ -129,6 +130,9 @@ fn one(known: &Known, message: &Addressed, now: DateTime<Utc>) -> Result<Option<
         }
         Some(_) => {}
     }
+    for flag in parsed.quality.iter().filter(|flag| is_event(flag)) {
+        tracing::warn!(%meter_id, slot_end = %parsed.reading.slot_end, %flag, "a meter wants to be looked at");
+    }
     let good = Good {
         agent: message.agent.clone(),
         previous: parsed.previous,
@@ -142,6 +146,11 @@ fn one(known: &Known, message: &Addressed, now: DateTime<Utc>) -> Result<Option<
         Some(refusal) => Err((refusal, Some(good.key()))),
         None => Ok(Some(good)),
     }
+}
+
+/// Flags that an operator should see; others only say that a momentary value is missing.
+fn is_event(flag: &str) -> bool {
+    flag.starts_with("new_epoch_") || matches!(flag, "register_rolled_over" | "phase_sum_differs")
 }
 
 /// Whether the times of a record cannot be right.

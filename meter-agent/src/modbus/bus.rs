@@ -7,13 +7,12 @@
 
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
-use tokio_modbus::client::{Client, Context, rtu, tcp};
+use tokio_modbus::client::{Client, Context};
 use tokio_modbus::slave::{Slave, SlaveContext};
 use tokio_modbus::{Request, Response};
 
-use super::Endpoint;
+use super::{Endpoint, line};
 use crate::template::{Function, Quirks};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -162,6 +161,8 @@ pub struct Bus {
     timing: BusTiming,
     /// Taken out during a call and put back after a proper answer only.
     connection: Option<Context>,
+    /// When the last request was sent that has no proper answer.
+    unanswered_since: Option<Instant>,
     last_used: Instant,
     last_unit: Option<u8>,
 }
@@ -170,7 +171,14 @@ impl Bus {
     /// A connection that is opened with the first request.
     #[must_use]
     pub fn new(endpoint: Endpoint, timing: BusTiming) -> Self {
-        Self { endpoint, timing, connection: None, last_used: Instant::now(), last_unit: None }
+        Self {
+            endpoint,
+            timing,
+            connection: None,
+            unanswered_since: None,
+            last_used: Instant::now(),
+            last_unit: None,
+        }
     }
 
     /// Makes the connection at least as patient as `timing`.
@@ -214,9 +222,15 @@ impl Bus {
     ) -> Result<Vec<u16>, BusError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => connect(&self.endpoint, self.timing).await?,
+            None => {
+                // An answer that is on its way still would be taken for that of the next request.
+                let drain_until = self.unanswered_since.map(|since| since + 2 * self.timing.request);
+                let drain_until = drain_until.filter(|_| self.endpoint.is_serial());
+                line::connect(&self.endpoint, self.timing, drain_until).await?
+            }
         };
         self.keep_silence(unit).await;
+        self.unanswered_since = Some(Instant::now());
         connection.set_slave(Slave(unit));
         let request = match function {
             Function::Holding => Request::ReadHoldingRegisters(address, count),
@@ -257,13 +271,14 @@ impl Bus {
         };
         if matches!(result, Ok(_) | Err(BusError::Exception { .. })) {
             self.connection = Some(connection);
+            self.unanswered_since = None;
         }
         result
     }
 
     async fn keep_silence(&mut self, unit: u8) {
         let other_unit = self.last_unit.is_some_and(|last| last != unit);
-        let serial = matches!(self.endpoint, Endpoint::RtuOverTcp { .. });
+        let serial = self.endpoint.is_serial();
         let gap = if other_unit && serial {
             self.timing.unit_gap.max(self.timing.request_gap)
         } else {
@@ -272,23 +287,6 @@ impl Bus {
         if self.last_unit.is_some() {
             sleep(gap.saturating_sub(self.last_used.elapsed())).await;
         }
-    }
-}
-
-async fn connect(endpoint: &Endpoint, timing: BusTiming) -> Result<Context, BusError> {
-    let error = |reason: String| BusError::Connect { endpoint: endpoint.to_string(), reason };
-    let stream = match timeout(timing.connect, TcpStream::connect(endpoint.address())).await {
-        Err(_) => return Err(error("no answer".to_owned())),
-        Ok(Err(source)) => return Err(error(source.to_string())),
-        Ok(Ok(stream)) => stream,
-    };
-    // Requests are small and wait for their answers: nothing is gained by holding them back.
-    stream.set_nodelay(true).map_err(|source| error(source.to_string()))?;
-    sleep(timing.connect_delay).await;
-    match endpoint {
-        Endpoint::Tcp { .. } => Ok(tcp::attach(stream)),
-        Endpoint::RtuOverTcp { .. } => Ok(rtu::attach(stream)),
-        Endpoint::Mqtt { .. } => Err(error("an MQTT broker is no Modbus endpoint".to_owned())),
     }
 }
 

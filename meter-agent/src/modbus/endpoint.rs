@@ -20,6 +20,8 @@ pub enum Endpoint {
         /// TCP port.
         port: u16,
     },
+    /// `rtu:///dev/ttyUSB0?baud=9600`, a serial line of this machine.
+    Rtu(SerialLine),
     /// `mqtt://host:port`, the broker that the device publishes to.
     Mqtt {
         /// Host name or address.
@@ -29,10 +31,75 @@ pub enum Endpoint {
     },
 }
 
+/// A serial line of this machine; eight data bits, always.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SerialLine {
+    /// The device file.
+    pub path: String,
+    /// Its speed in baud.
+    pub baud: u32,
+    /// Its parity.
+    pub parity: Parity,
+    /// Whether it has two stop bits instead of one.
+    pub two_stop_bits: bool,
+}
+
+/// The parity of a serial line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Parity {
+    /// None.
+    None,
+    /// Even, the protocol's own default.
+    Even,
+    /// Odd.
+    Odd,
+}
+
+impl SerialLine {
+    fn parse(url: &url::Url) -> Result<Self, &'static str> {
+        if !url.path().starts_with('/')
+            || url.path().len() < 2
+            || url.host_str().is_some_and(|h| !h.is_empty())
+        {
+            return Err("a serial line is written rtu:///dev/NAME?baud=9600");
+        }
+        let mut line =
+            Self { path: url.path().to_owned(), baud: 9_600, parity: Parity::None, two_stop_bits: false };
+        for (key, value) in url.query_pairs() {
+            match (key.as_ref(), value.as_ref()) {
+                ("baud", baud) => {
+                    let baud = baud.parse().ok().filter(|baud| (300..=1_000_000).contains(baud));
+                    line.baud = baud.ok_or("baud must be 300 to 1000000")?;
+                }
+                ("parity", "none") => line.parity = Parity::None,
+                ("parity", "even") => line.parity = Parity::Even,
+                ("parity", "odd") => line.parity = Parity::Odd,
+                ("stop", "1") => line.two_stop_bits = false,
+                ("stop", "2") => line.two_stop_bits = true,
+                _ => return Err("a serial line has baud=, parity=none|even|odd and stop=1|2, nothing else"),
+            }
+        }
+        Ok(line)
+    }
+}
+
+impl fmt::Display for SerialLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rtu://{}?baud={}", self.path, self.baud)?;
+        match self.parity {
+            Parity::None => {}
+            Parity::Even => f.write_str("&parity=even")?,
+            Parity::Odd => f.write_str("&parity=odd")?,
+        }
+        if self.two_stop_bits { f.write_str("&stop=2") } else { Ok(()) }
+    }
+}
+
 /// A text is not an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{text:?} is not an endpoint: {reason}; use tcp://HOST:PORT, rtu+tcp://HOST:PORT or mqtt://HOST:PORT"
+    "{text:?} is not an endpoint: {reason}; use tcp://HOST:PORT, rtu+tcp://HOST:PORT, rtu:///DEVICE?baud=9600 or \
+     mqtt://HOST:PORT"
 )]
 pub struct InvalidEndpoint {
     /// The refused text, shortened.
@@ -49,6 +116,9 @@ impl FromStr for Endpoint {
         let (scheme, rest) = text.split_once("://").ok_or_else(|| error("it has no scheme"))?;
         let url =
             url::Url::parse(&format!("modbus://{rest}")).map_err(|_| error("host or port is not valid"))?;
+        if scheme == "rtu" {
+            return SerialLine::parse(&url).map(Self::Rtu).map_err(error);
+        }
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| error("it has no host"))?;
         let extra = !matches!(url.path(), "" | "/") || url.query().is_some() || !url.username().is_empty();
         if extra {
@@ -60,20 +130,26 @@ impl FromStr for Endpoint {
             "tcp" => Ok(Self::Tcp { host, port: port(502) }),
             "rtu+tcp" => Ok(Self::RtuOverTcp { host, port: port(502) }),
             "mqtt" => Ok(Self::Mqtt { host, port: port(1883) }),
-            "rtu" => Err(error("serial lines are not supported: put a gateway before them")),
             _ => Err(error("its scheme is not known")),
         }
     }
 }
 
 impl Endpoint {
-    /// Host and port.
+    /// Whether frames are those of a serial line, where only silence and order tell what belongs together.
+    #[must_use]
+    pub const fn is_serial(&self) -> bool {
+        matches!(self, Self::RtuOverTcp { .. } | Self::Rtu(_))
+    }
+
+    /// Host and port; of a serial line its device file, and no port.
     #[must_use]
     pub fn address(&self) -> (&str, u16) {
         match self {
             Self::Tcp { host, port } | Self::RtuOverTcp { host, port } | Self::Mqtt { host, port } => {
                 (host.trim_matches(['[', ']']), *port)
             }
+            Self::Rtu(line) => (&line.path, 0),
         }
     }
 }
@@ -83,6 +159,7 @@ impl fmt::Display for Endpoint {
         match self {
             Self::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
             Self::RtuOverTcp { host, port } => write!(f, "rtu+tcp://{host}:{port}"),
+            Self::Rtu(line) => line.fmt(f),
             Self::Mqtt { host, port } => write!(f, "mqtt://{host}:{port}"),
         }
     }
@@ -104,10 +181,20 @@ mod tests {
     }
 
     #[test]
+    fn serial_lines_have_a_speed_and_a_parity() {
+        for text in ["rtu:///dev/ttyUSB0?baud=19200&parity=even&stop=2", "rtu:///dev/pts/3?baud=9600"] {
+            assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), text);
+        }
+        let plain = "rtu:///dev/ttyUSB0".parse::<Endpoint>().unwrap();
+        assert!(plain.is_serial() && plain.to_string().ends_with("baud=9600"));
+        for bad in ["rtu://host/dev", "rtu:///dev/a?baud=1", "rtu:///dev/a?speed=9600", "rtu://"] {
+            assert!(bad.parse::<Endpoint>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn anything_else_says_what_to_write() {
-        for bad in
-            ["meter", "tcp://", "tcp://a:99999", "http://a", "tcp://a/b", "tcp://u@a", "rtu:///dev/ttyUSB0"]
-        {
+        for bad in ["meter", "tcp://", "tcp://a:99999", "http://a", "tcp://a/b", "tcp://u@a"] {
             let error = bad.parse::<Endpoint>().unwrap_err().to_string();
             assert!(error.contains("tcp://HOST:PORT"), "{error}");
         }

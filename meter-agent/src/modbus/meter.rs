@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 
 use super::blocks::{Block, plan, split, words_of};
 use super::{Bus, ExceptionClass, SharedBus};
-use crate::decode::{DecodeError, Scalar, decode, to_quantity, to_register};
+use crate::decode::{DecodeError, Scalar, decode, span_mwh, to_quantity, to_register};
 use crate::source::{Device, MeterSource, Sample, SourceError};
 use crate::template::{ModbusAccess, PointName, RegisterPoint, Template};
 
@@ -52,6 +52,7 @@ impl ModbusMeter {
     /// all; so each pass asks at most once a block and once a point.
     async fn read_blocks(&mut self, bus: &mut Bus) -> Result<Words, SourceError> {
         let mut words = Words::new();
+        let mut refusal = None;
         let mut done = Vec::with_capacity(self.blocks.len());
         let mut queue: VecDeque<Block> = self.blocks.iter().cloned().collect();
         while let Some(block) = queue.pop_front() {
@@ -70,12 +71,19 @@ impl ModbusMeter {
                         queue.push_front(part);
                     }
                 }
-                Err(error) => match self.without(&block) {
-                    Absence::Matters => return Err(error.into()),
-                    Absence::MayEnd => done.push(block),
-                    Absence::Stays => {}
-                },
+                Err(error) => {
+                    match self.without(&block) {
+                        Absence::Matters => return Err(error.into()),
+                        Absence::MayEnd => done.push(block),
+                        Absence::Stays => {}
+                    }
+                    refusal = Some(error);
+                }
             }
+        }
+        // A device that has nothing of all that is another device.
+        if let (true, Some(error)) = (words.is_empty(), refusal) {
+            return Err(error.into());
         }
         self.blocks = done;
         Ok(words)
@@ -135,7 +143,12 @@ fn assemble(
         };
         match name {
             PointName::ImportEnergy | PointName::ExportEnergy | PointName::ProductionEnergy => {
-                energy(&mut sample, *name, point, &scalar, words).map_err(failed)?;
+                match energy(&mut sample, *name, point, &scalar, words) {
+                    Err(_) if !needed(*name, point) => {
+                        sample.quality.push(format!("{}_implausible", name.as_str()));
+                    }
+                    result => result.map_err(failed)?,
+                }
             }
             PointName::Serial => sample.device.serial = Some(text(&scalar)),
             PointName::Status => status(point, &scalar)?,
@@ -153,6 +166,9 @@ fn assemble(
     let absent = points.keys().filter(|name| !words.contains_key(name));
     sample.quality.extend(absent.map(|name| format!("{}_not_available", name.as_str())));
     sample.power_w = power(&powers);
+    if phases_differ(&powers) {
+        sample.quality.push("phase_sum_differs".to_owned());
+    }
     Ok(sample)
 }
 
@@ -175,9 +191,10 @@ fn energy(
     let decoded = to_register(&unsigned, point.scale_pow10, point.unit)?;
     sample.coarsen(decoded.resolution_mwh);
     sample.raw.insert(name.as_str(), words.iter().map(|word| format!("{word:04X}")).collect());
+    let span_mwh = span_mwh(point.value_type, point.scale_pow10, point.unit);
     match name {
-        PointName::ImportEnergy => sample.import = Some(decoded.register),
-        PointName::ExportEnergy => sample.export = Some(decoded.register),
+        PointName::ImportEnergy => (sample.import, sample.span_mwh[0]) = (Some(decoded.register), span_mwh),
+        PointName::ExportEnergy => (sample.export, sample.span_mwh[1]) = (Some(decoded.register), span_mwh),
         _ => sample.production = Some(decoded.register),
     }
     Ok(())
@@ -194,7 +211,8 @@ fn status(point: &RegisterPoint, scalar: &Scalar) -> Result<(), SourceError> {
 
 fn plausible(name: PointName, point: &RegisterPoint, value: f64) -> Result<(), SourceError> {
     match point.plausible {
-        Some([least, most]) if !(least..=most).contains(&value) => {
+        // A dead phase reads nought, in any word order.
+        Some([least, most]) if value != 0.0 && !(least..=most).contains(&value) => {
             Err(SourceError::Implausible { point: name.as_str(), value })
         }
         _ => Ok(()),
@@ -215,6 +233,17 @@ fn power(powers: &BTreeMap<PointName, f64>) -> Option<f64> {
     get(PointName::ActivePower)
         .or_else(|| Some(get(PointName::PowerImport)? - get(PointName::PowerExport)?))
         .or_else(|| Some(get(PointName::PowerL1)? + get(PointName::PowerL2)? + get(PointName::PowerL3)?))
+}
+
+/// Whether the phases do not add up to the total, which is what counts: meters that net their phases, and
+/// templates with a wrong one.
+fn phases_differ(powers: &BTreeMap<PointName, f64>) -> bool {
+    let get = |name| powers.get(&name).copied();
+    let phases = || Some(get(PointName::PowerL1)? + get(PointName::PowerL2)? + get(PointName::PowerL3)?);
+    match (get(PointName::ActivePower), phases()) {
+        (Some(total), Some(phases)) => (total - phases).abs() > (total.abs() * 0.1).max(50.0),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -261,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_word_order_is_caught_by_the_voltage() {
+    fn f20_a_wrong_word_order_is_caught_by_the_voltage() {
         let swapped = sample("eastron_sdm630", &[IMPORT, EXPORT, (PointName::Voltage, &[0x8000, 0x4366])]);
         assert_eq!(swapped.unwrap_err().class(), "implausible");
     }
@@ -270,9 +299,27 @@ mod tests {
     fn a_meter_that_is_offline_does_not_count() {
         let offline = sample("huawei_sun2000_meter", &[(PointName::Status, &[0])]);
         assert_eq!(offline.unwrap_err().class(), "device_status");
+    }
+
+    #[test]
+    fn f25_a_negative_export_is_taken_as_its_device_means_it() {
         let negative =
             sample("huawei_sun2000_meter", &[(PointName::ExportEnergy, &[0xffff, 0xff9c])]).unwrap();
         assert_eq!(negative.export.unwrap().mwh(), 1_000_000); // -100 of 0.01 kWh
+    }
+
+    #[test]
+    fn f28_phases_that_do_not_add_up_are_flagged_and_the_total_is_used() {
+        let powers = |total, l1| {
+            BTreeMap::from([
+                (PointName::ActivePower, total),
+                (PointName::PowerL1, l1),
+                (PointName::PowerL2, 100.0),
+                (PointName::PowerL3, 100.0),
+            ])
+        };
+        assert_eq!(power(&powers(300.0, -500.0)), Some(300.0));
+        assert!(phases_differ(&powers(300.0, -500.0)) && !phases_differ(&powers(310.0, 100.0)));
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct Message {
 pub struct Hub {
     clock: Clock,
     topics: BTreeSet<String>,
+    /// Those of `topics` that tell a state, which holds until another comes.
+    states: BTreeSet<String>,
     newest: Mutex<HashMap<String, Message>>,
     changes: watch::Sender<()>,
 }
@@ -32,7 +34,17 @@ impl Hub {
     /// A hub for `topics`; messages on others are dropped, so that it cannot grow.
     #[must_use]
     pub fn new(clock: Clock, topics: BTreeSet<String>) -> Self {
-        Self { clock, topics, newest: Mutex::default(), changes: watch::Sender::new(()) }
+        let states = BTreeSet::new();
+        Self { clock, topics, states, newest: Mutex::default(), changes: watch::Sender::new(()) }
+    }
+
+    /// The same hub, which also keeps the `states` that devices' last wills tell; those count even if the
+    /// broker kept them from earlier.
+    #[must_use]
+    pub fn with_states(mut self, states: BTreeSet<String>) -> Self {
+        self.topics.extend(states.iter().cloned());
+        self.states = states;
+        self
     }
 
     /// The topics it keeps.
@@ -44,7 +56,8 @@ impl Hub {
     /// Takes a message. One that the broker kept from earlier (`retained`) is dropped: nobody knows
     /// when it was true.
     pub fn accept(&self, topic: &str, payload: &[u8], retained: bool) {
-        if retained || payload.len() > MAX_PAYLOAD_BYTES || !self.topics.contains(topic) {
+        let too_old = retained && !self.states.contains(topic);
+        if too_old || payload.len() > MAX_PAYLOAD_BYTES || !self.topics.contains(topic) {
             return;
         }
         let message = Message { payload: payload.to_vec(), arrived_at: self.clock.now() };

@@ -98,5 +98,61 @@ fn only_plain_prefixes_are_topics() {
     for bad in ["", "+", "a/#", "/a", "a/"] {
         assert!(topics(&template, bad).is_err(), "{bad}");
     }
-    assert_eq!(topics(&template, "shelly-1").unwrap().len(), 2);
+    let all = topics(&template, "shelly-1").unwrap();
+    assert!(
+        all.contains(EM) && all.contains(EMDATA) && all.iter().all(|topic| topic.starts_with("shelly-1/"))
+    );
+}
+
+#[tokio::test]
+async fn f33_a_devices_own_clock_is_not_believed() {
+    let (mut meter, hub, clock) = meter("tasmota_sml", "plug");
+    clock.set(at(10));
+    let message = br#"{"Time":"1970-01-01T00:00:00","SML":{"Total_in":1.5,"Total_out":0.25,"Power_curr":7}}"#;
+    hub.accept("tele/plug/SENSOR", message, false);
+    let sample = read(&mut meter, 10).await.unwrap();
+    assert_eq!((sample.read_at, sample.import.unwrap().mwh()), (at(10), 1_500_000));
+}
+
+#[tokio::test]
+async fn f34_counters_are_watt_hours_and_topics_of_watt_minutes_are_not_even_listened_to() {
+    let template = Library::embedded().unwrap().get("shelly_3em_gen1").unwrap();
+    let topics = topics(&template, "shellies/em3").unwrap();
+    assert!(topics.iter().all(|topic| !topic.ends_with("energy")), "{topics:?}");
+}
+
+#[tokio::test]
+async fn f35_a_late_direction_changes_no_register() {
+    let (mut meter, hub, _) = meter("zigbee2mqtt", "zigbee2mqtt/clamp");
+    // The sign of the power is that of the message before; the registers are right.
+    let messages = [
+        &br#"{"power":500,"energy":10.5,"produced_energy":1.5,"energy_flow":"consuming"}"#[..],
+        br#"{"power":500,"energy":10.5,"produced_energy":1.6,"energy_flow":"consuming"}"#,
+        br#"{"power":-500,"energy":10.5,"produced_energy":1.7,"energy_flow":"producing"}"#,
+    ];
+    let mut seen = Vec::new();
+    for message in messages {
+        hub.accept("zigbee2mqtt/clamp", message, false);
+        let registers = read(&mut meter, 0).await.unwrap().registers().unwrap();
+        seen.push((registers.import.mwh(), registers.export.mwh()));
+    }
+    assert_eq!(seen, [(10_500_000, 1_500_000), (10_500_000, 1_600_000), (10_500_000, 1_700_000)]);
+}
+
+#[tokio::test]
+async fn f36_a_last_will_is_said_and_forgotten_with_the_next_message() {
+    let template = Library::embedded().unwrap().get("tasmota_sml").unwrap();
+    let clock = ManualClock::new(at(0));
+    let states = state_topics(&template, "plug");
+    let hub = Hub::new(Clock::Manual(clock.clone()), topics(&template, "plug").unwrap());
+    let hub = Arc::new(hub.with_states(states));
+    let mut meter = MqttMeter::new(hub.clone(), "plug", template).unwrap();
+    // Also when the broker kept it from before.
+    hub.accept("tele/plug/LWT", b"Offline", true);
+    assert_eq!(read(&mut meter, 0).await.unwrap_err().class(), "offline");
+    hub.accept("tele/plug/SENSOR", br#"{"SML":{"Total_in":1.5,"Total_out":0.25}}"#, false);
+    assert!(read(&mut meter, 0).await.is_ok());
+    clock.set(at(20));
+    hub.accept("tele/plug/LWT", b"Online", true);
+    assert_eq!(read(&mut meter, 20).await.unwrap_err().class(), "stale");
 }

@@ -25,6 +25,8 @@ pub struct ParsedRecord {
     pub boot_id: String,
     /// The template it was read with.
     pub template: String,
+    /// What is to be known about the reading.
+    pub quality: Vec<String>,
 }
 
 /// Reads a record. The signature is not checked here: see [`super::verify`].
@@ -63,6 +65,8 @@ struct Payload<'a> {
     boot_id: String,
     #[serde(rename = "XT")]
     template: String,
+    #[serde(rename = "XQ", default)]
+    quality: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -114,6 +118,7 @@ impl TryFrom<Payload<'_>> for ParsedRecord {
             previous,
             boot_id: payload.boot_id,
             template: payload.template,
+            quality: payload.quality,
         })
     }
 }

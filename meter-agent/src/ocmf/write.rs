@@ -8,6 +8,9 @@ use domain::reading::Register;
 use super::{KWH_PLACES, OBIS_EXPORT, OBIS_IMPORT, OBIS_PRODUCTION, Record};
 use crate::decimal;
 
+/// The most flags that a record carries.
+const MAX_FLAGS: usize = 16;
+
 /// The payload's bytes; always the same for the same record.
 pub(super) fn payload(record: &Record) -> String {
     let reading = &record.reading;
@@ -33,6 +36,13 @@ pub(super) fn payload(record: &Record) -> String {
         put(format_args!(r#""XP":{},"#, power.w()));
     }
     put(format_args!(r#""XH":"{}","XB":{},"#, hex::encode(record.previous), text(&record.boot_id)));
+    if let Some(resolution_mwh) = record.resolution_mwh {
+        put(format_args!(r#""XZ":{resolution_mwh},"#));
+    }
+    if !record.quality.is_empty() {
+        let flags: Vec<String> = record.quality.iter().take(MAX_FLAGS).map(|flag| text(flag)).collect();
+        put(format_args!(r#""XQ":[{}],"#, flags.join(",")));
+    }
     put(format_args!(r#""XT":{},"XR":{{"#, text(&record.template)));
     for (index, (name, raw)) in record.raw.iter().enumerate() {
         put(format_args!(r#"{}"{name}":{}"#, if index == 0 { "" } else { "," }, text(raw)));

@@ -18,6 +18,11 @@ pub struct MeterState {
     pub record_hash: RecordHash,
     /// What was read.
     pub last: LastReading,
+    /// What counters counted before they began again from zero, in mWh: import, export. It is in the last
+    /// registers already.
+    pub offset_mwh: [i64; 2],
+    /// The serial number of the device that was read, if one was told yet.
+    pub serial: Option<String>,
 }
 
 /// The last registers that were stored.
@@ -32,7 +37,14 @@ pub struct LastReading {
 impl MeterState {
     pub(super) fn after(draft: &Draft, position: &Position, record_hash: RecordHash) -> Self {
         let last = LastReading { slot_end: draft.slot_end, registers: draft.registers };
-        Self { epoch: position.epoch, seq: position.seq, record_hash, last }
+        Self {
+            epoch: position.epoch,
+            seq: position.seq,
+            record_hash,
+            last,
+            offset_mwh: draft.offset_mwh,
+            serial: draft.serial.clone(),
+        }
     }
 
     pub(super) fn to_text(&self) -> String {
@@ -45,6 +57,8 @@ impl MeterState {
             import_mwh: registers.import.mwh(),
             export_mwh: registers.export.mwh(),
             production_mwh: registers.production.map(Register::mwh),
+            offset_mwh: self.offset_mwh,
+            serial: self.serial.clone(),
         };
         // A structure of numbers and plain texts can always be written.
         serde_json::to_string(&stored).unwrap_or_default()
@@ -69,6 +83,8 @@ impl MeterState {
             seq: stored.seq,
             record_hash,
             last: LastReading { slot_end, registers },
+            offset_mwh: stored.offset_mwh,
+            serial: stored.serial,
         })
     }
 }
@@ -84,4 +100,8 @@ struct Stored {
     import_mwh: i64,
     export_mwh: i64,
     production_mwh: Option<i64>,
+    #[serde(default)]
+    offset_mwh: [i64; 2],
+    #[serde(default)]
+    serial: Option<String>,
 }

@@ -11,6 +11,8 @@ fn draft(meter: &str, seconds: i64) -> Draft {
         meter_id: MeterId::new(meter).unwrap(),
         slot_end: at(seconds),
         registers: Registers { import: register, export: register, production: None },
+        offset_mwh: [0; 2],
+        serial: None,
         new_epoch: false,
     }
 }
@@ -96,4 +98,36 @@ fn a_second_agent_on_the_same_outbox_is_refused() {
     let path = folder.path().join("o");
     let _first = Outbox::open(&path, 2, 1).unwrap();
     assert!(matches!(Outbox::open(&path, 2, 1), Err(OutboxError::Open { .. })));
+}
+
+#[test]
+fn f45_a_damaged_outbox_is_set_aside_and_no_number_is_used_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("outbox.redb");
+    let fill = |path: &Path| {
+        let outbox = Outbox::open(path, 100, 5).unwrap();
+        outbox.append(&[draft("a", 10), draft("b", 10)], text).unwrap();
+    };
+    fill(&path);
+    let (whole, aside) = Outbox::open_or_replace(&path, 100, 6).unwrap();
+    assert_eq!((whole.depth().unwrap(), aside), (2, None));
+    drop(whole);
+    let length = std::fs::metadata(&path).unwrap().len();
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    // What a torn write leaves behind: the header is gone.
+    std::os::unix::fs::FileExt::write_all_at(&file, &[0; 512], 0).unwrap();
+    assert!(matches!(Outbox::open(&path, 100, 6), Err(OutboxError::Corrupt(_))), "{length}");
+    let (fresh, aside) = Outbox::open_or_replace(&path, 100, 6).unwrap();
+    assert!(aside.unwrap().exists());
+    let position = fresh.append(&[draft("a", 20)], text).unwrap()[0].unwrap();
+    assert_eq!((position.epoch, position.seq), (6, 1));
+}
+
+#[test]
+fn f45_an_outbox_in_use_is_not_taken_for_a_damaged_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("outbox.redb");
+    let _first = Outbox::open(&path, 2, 1).unwrap();
+    assert!(matches!(Outbox::open_or_replace(&path, 2, 2), Err(OutboxError::Open { .. })));
+    assert!(path.exists());
 }

@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use domain::ids::MeterId;
+use domain::reading::{Register, Registers};
 use domain::time::Clock;
+use domain::units::Power;
 
 use super::device::Unsigned;
 use super::{Group, PollTiming, PolledDevice, Signer};
-use crate::continuity::Verdict;
+use crate::continuity::{Before, Now, Verdict};
+use crate::decode::DecodeError;
 use crate::outbox::{Draft, Outbox, OutboxError};
 use crate::source::{Sample, SourceError};
 
@@ -77,7 +80,7 @@ pub(super) async fn read_group(
         let result = in_time(device, slot_end, timing, clock).await;
         device.failed_before = result.is_err();
         let judged = match result {
-            Ok(sample) => judge(device, slot_end, sample, outbox),
+            Ok(sample) => judge(device, slot_end, sample, outbox, timing.max_power_w),
             Err(error) => Err(failure(device, error.class(), &error)),
         };
         match judged {
@@ -128,24 +131,66 @@ async fn in_time(
 fn judge(
     device: &mut PolledDevice,
     slot_end: DateTime<Utc>,
-    sample: Sample,
+    mut sample: Sample,
     outbox: &Outbox,
+    max_power_w: i64,
 ) -> Result<(Draft, Unsigned), Failure> {
-    let registers = sample.registers().map_err(|error| failure(device, error.class(), &error))?;
     let state = outbox.meter(&device.meter_id).map_err(|error| failure(device, "outbox", &error))?;
-    let last = state.map(|state| state.last.registers);
-    let verdict = device.continuity.judge(last.as_ref(), &registers);
-    if verdict == Verdict::Hold {
-        let reason = "a register fell: held back until it is known whether the meter was reset";
-        return Err(failure(device, "register_fell", &reason));
+    let registers = sample.registers().map_err(|error| failure(device, error.class(), &error))?;
+    let mut offset_mwh = state.as_ref().map(|state| state.offset_mwh).unwrap_or_default();
+    let mut now = Now {
+        registers: shifted(&registers, offset_mwh).map_err(|error| failure(device, "decode", &error))?,
+        slot_end,
+        serial: sample.device.serial.clone(),
+        power_w: sample.power().map(Power::w),
+        resolution_mwh: sample.resolution_mwh.unwrap_or(1),
+        span_mwh: sample.span_mwh,
+        max_power_w,
+    };
+    let known_serial = state.as_ref().and_then(|state| state.serial.clone());
+    let before = state.map(|state| Before {
+        registers: state.last.registers,
+        slot_end: state.last.slot_end,
+        serial: state.serial,
+    });
+    let verdict = device.continuity.judge(before.as_ref(), &now);
+    let mut new_epoch = false;
+    match verdict {
+        Verdict::Follow => {}
+        Verdict::Hold(doubt) => return Err(failure(device, doubt.class(), &doubt.reason())),
+        Verdict::RolledOver(which) => {
+            for (index, _) in which.into_iter().enumerate().filter(|(_, rolled)| *rolled) {
+                offset_mwh[index] = offset_mwh[index].saturating_add(now.span_mwh[index].unwrap_or_default());
+            }
+            let again = shifted(&registers, offset_mwh);
+            now.registers = again.map_err(|error| failure(device, "decode", &error))?;
+            sample.quality.push("register_rolled_over".to_owned());
+            tracing::warn!(meter_id = %device.meter_id, "a counter began again from zero and is carried on");
+        }
+        Verdict::NewEpoch(doubt) => {
+            (new_epoch, offset_mwh, now.registers) = (true, [0; 2], registers);
+            sample.quality.push(doubt.flag().to_owned());
+            tracing::warn!(meter_id = %device.meter_id, reason = doubt.flag(),
+                "doubtful registers stayed as they are: a new epoch begins, look at the meter");
+        }
     }
-    let new_epoch = verdict == Verdict::NewEpoch;
-    if new_epoch {
-        tracing::warn!(meter_id = %device.meter_id, "the registers stayed below the last ones: a new epoch begins");
-    }
-    let draft = Draft { meter_id: device.meter_id.clone(), slot_end, registers, new_epoch };
-    let (meter_id, template) = (device.meter_id.clone(), device.template.clone());
+    let (meter_id, template, registers) = (device.meter_id.clone(), device.template.clone(), now.registers);
+    let serial = now.serial.or(known_serial);
+    let draft = Draft { meter_id: meter_id.clone(), slot_end, registers, offset_mwh, serial, new_epoch };
     Ok((draft, Unsigned { meter_id, template, slot_end, registers, sample }))
+}
+
+/// Registers with what their counters counted before they began again.
+fn shifted(registers: &Registers, offset_mwh: [i64; 2]) -> Result<Registers, DecodeError> {
+    let shift = |register: Register, offset: i64| {
+        let mwh = register.mwh().checked_add(offset).ok_or(DecodeError::OutOfRange)?;
+        Register::from_mwh(mwh).map_err(|_| DecodeError::OutOfRange)
+    };
+    Ok(Registers {
+        import: shift(registers.import, offset_mwh[0])?,
+        export: shift(registers.export, offset_mwh[1])?,
+        production: registers.production,
+    })
 }
 
 /// Stores on a thread that may wait for the disk. Returns how many were new.
@@ -167,6 +212,8 @@ async fn store(
 }
 
 fn failure(device: &PolledDevice, class: &'static str, reason: &dyn std::fmt::Display) -> Failure {
-    let class = if device.sleeps_at_night && class == "connect" { "asleep" } else { class };
+    // Some vanish from the network, others are behind a gateway that answers for them.
+    let away = matches!(class, "connect" | "timeout" | "exception_failed");
+    let class = if device.sleeps_at_night && away { "asleep" } else { class };
     Failure { meter_id: device.meter_id.clone(), class, reason: reason.to_string() }
 }

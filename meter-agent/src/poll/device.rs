@@ -106,6 +106,8 @@ impl Signer {
             time_status: self.time_status,
             template: unsigned.template.clone(),
             device: unsigned.sample.device.clone(),
+            quality: unsigned.sample.quality.clone(),
+            resolution_mwh: unsigned.sample.resolution_mwh,
             raw: unsigned.sample.raw.clone(),
         };
         ocmf::sign(&record, &self.key)

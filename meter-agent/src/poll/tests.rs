@@ -13,7 +13,12 @@ use std::sync::Mutex;
 #[derive(Debug, Clone, Copy)]
 enum Act {
     Reads(i64),
+    /// Of a counter that begins again after this.
+    Counts(i64, i64),
+    /// As the device with this serial number, while this power flows.
+    Says(i64, &'static str, f64),
     Lacks,
+    Sleeps,
     Hangs,
     Refuses,
 }
@@ -35,6 +40,23 @@ impl MeterSource for Fake {
                 Act::Hangs => std::future::pending().await,
                 Act::Refuses => Err(SourceError::Missing { point: "answer" }),
                 Act::Lacks => Ok(sample),
+                Act::Sleeps => {
+                    let (endpoint, reason) = ("tcp://inverter:502".to_owned(), "no answer".to_owned());
+                    Err(SourceError::Bus(crate::modbus::BusError::Connect { endpoint, reason }))
+                }
+                Act::Says(mwh, serial, power_w) => {
+                    sample.device.serial = Some(serial.to_owned());
+                    sample.power_w = Some(power_w);
+                    sample.import = Some(Register::from_mwh(mwh).unwrap());
+                    sample.export = Some(Register::from_mwh(0).unwrap());
+                    Ok(sample)
+                }
+                Act::Counts(mwh, span_mwh) => {
+                    sample.span_mwh[0] = Some(span_mwh);
+                    sample.import = Some(Register::from_mwh(mwh).unwrap());
+                    sample.export = Some(Register::from_mwh(0).unwrap());
+                    Ok(sample)
+                }
                 Act::Reads(mwh) => {
                     sample.import = Some(Register::from_mwh(mwh).unwrap());
                     sample.export = Some(Register::from_mwh(0).unwrap());
@@ -82,6 +104,7 @@ fn bench(groups: &[&[Named<'_>]]) -> Bench {
     let timing = PollTiming {
         slot_length: SlotLength::from_seconds(10).unwrap(),
         tolerance: TimeDelta::milliseconds(50),
+        max_power_w: 1_000_000,
     };
     let stored = Arc::new(Notify::new());
     let poller = Poller::new(timing, groups, outbox.clone(), Arc::new(signer), clock.clone(), stored);
@@ -175,4 +198,82 @@ fn the_default_tolerance_is_a_tenth_of_a_slot_and_at_least_two_seconds() {
         let timing = PollTiming::new(SlotLength::from_seconds(seconds).unwrap());
         assert_eq!(timing.tolerance, TimeDelta::seconds(tolerance));
     }
+}
+
+#[tokio::test]
+async fn f23_a_counter_that_rolled_over_is_carried_on_and_flagged() {
+    let span = 1_000_000;
+    let acts = [999_000, 500, 900, 950_000, 100].map(|mwh| Act::Counts(mwh, span));
+    let mut bench = bench(&[&[("a", &acts)]]);
+    for number in 1..=5 {
+        assert_eq!(bench.tick(number).await.stored, 1, "{number}");
+    }
+    let records = bench.records();
+    let mwh: Vec<_> = records.iter().map(|r| (r.reading.epoch, r.reading.registers.import.mwh())).collect();
+    assert_eq!(mwh, [(1, 999_000), (1, 1_000_500), (1, 1_000_900), (1, 1_950_000), (1, 2_000_100)]);
+    let flagged: Vec<_> =
+        records.iter().map(|r| r.quality.contains(&"register_rolled_over".to_owned())).collect();
+    assert_eq!(flagged, [false, true, false, false, true]);
+}
+
+#[tokio::test]
+async fn f27_another_meter_is_a_new_epoch_with_a_flag() {
+    let acts =
+        [(500, "S1"), (5, "S2"), (6, "S2"), (7, "S2"), (8, "S2")].map(|(mwh, s)| Act::Says(mwh, s, 0.0));
+    let mut bench = bench(&[&[("a", &acts)]]);
+    let mut classes_seen = Vec::new();
+    for number in 1..=5 {
+        classes_seen.extend(classes(&bench.tick(number).await));
+    }
+    assert_eq!(classes_seen, ["meter_exchanged"; 2]);
+    let records = bench.records();
+    let places: Vec<_> = records.iter().map(|r| (r.reading.epoch, r.reading.seq)).collect();
+    assert_eq!(places, [(1, 1), (2, 1), (2, 2)]);
+    assert_eq!(records[1].quality, ["new_epoch_meter_exchanged"]);
+}
+
+#[tokio::test]
+async fn f26_a_stuck_counter_stores_nothing_and_says_so() {
+    let acts = [(500, 0.0), (500, 90_000.0), (500, 90_000.0), (900, 90_000.0)]
+        .map(|(mwh, w)| Act::Says(mwh, "S1", w));
+    let mut bench = bench(&[&[("a", &acts)]]);
+    bench.tick(1).await;
+    assert_eq!(classes(&bench.tick(2).await), ["register_stuck"]);
+    assert_eq!(classes(&bench.tick(3).await), ["register_stuck"]);
+    assert_eq!(bench.tick(4).await.stored, 1);
+}
+
+#[tokio::test]
+async fn f24_a_bogus_maximum_stores_nothing_and_says_so() {
+    let mut bench = bench(&[&[("a", &[Act::Reads(5), Act::Reads(i64::MAX), Act::Reads(9)])]]);
+    bench.tick(1).await;
+    assert_eq!(classes(&bench.tick(2).await), ["register_jumped"]);
+    assert_eq!(bench.tick(3).await.stored, 1);
+}
+
+#[tokio::test]
+async fn f37_a_clock_that_steps_neither_doubles_nor_loses_a_boundary() {
+    let mut bench = bench(&[&[("a", &[Act::Reads(5)])]]);
+    let hour = 360;
+    for number in [1, 2, 2 - hour, 3 - hour, 2, 3, 3 + hour, 4, 4 + hour] {
+        bench.tick(number.max(-179_000_000)).await;
+    }
+    bench.clock.set(DateTime::UNIX_EPOCH);
+    bench.poller.tick(DateTime::UNIX_EPOCH).await;
+    let seen: Vec<_> = bench.records().iter().map(|r| (r.reading.seq, r.reading.slot_end)).collect();
+    let ends = [1, 2, 3, 3 + hour, 4 + hour].map(boundary);
+    assert_eq!(seen, (1..).zip(ends).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn f19_an_inverter_that_sleeps_is_no_alarm_and_the_morning_closes_the_gap() {
+    let acts = [Act::Reads(5), Act::Sleeps, Act::Sleeps, Act::Reads(9)];
+    let mut bench = bench(&[&[("a", &acts)]]);
+    bench.poller.groups[0].devices[0].sleeps_at_night = true;
+    assert_eq!(bench.tick(1).await.stored, 1);
+    assert_eq!(classes(&bench.tick(2).await), ["asleep"]);
+    assert_eq!(classes(&bench.tick(3).await), ["asleep"]);
+    assert_eq!(bench.tick(4).await.stored, 1);
+    let seen: Vec<_> = bench.records().iter().map(|r| (r.reading.seq, r.reading.slot_end)).collect();
+    assert_eq!(seen, [(1, boundary(1)), (2, boundary(4))]);
 }

@@ -21,6 +21,9 @@ pub struct WindowLimits {
     pub newest: usize,
     /// How long a record waits for its acknowledgement before it is sent again; doubles each time.
     pub resend_after: Duration,
+    /// How many of the oldest may be sent a second, so that a backlog of days does not drown the others'
+    /// live data.
+    pub drain_per_s: u32,
 }
 
 /// Meter, epoch and number of a record.
@@ -32,6 +35,8 @@ pub type Key = (MeterId, i32, i64);
 pub struct Window {
     limits: WindowLimits,
     on_their_way: BTreeMap<Key, Sent>,
+    /// When the backlog's allowance was counted last, and what is left of it in thousandths of a record.
+    allowance: Option<(Instant, u64)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +49,7 @@ impl Window {
     /// An empty window.
     #[must_use]
     pub const fn new(limits: WindowLimits) -> Self {
-        Self { limits, on_their_way: BTreeMap::new() }
+        Self { limits, on_their_way: BTreeMap::new(), allowance: None }
     }
 
     /// Its limits.
@@ -63,6 +68,20 @@ impl Window {
     #[must_use]
     pub fn is_due(&self, record: &Pending, now: Instant) -> bool {
         self.on_their_way.get(&Self::key(record)).is_none_or(|sent| sent.due_again <= now)
+    }
+
+    /// Whether one more record of the backlog may be sent now; counts it if so. At most a second's worth
+    /// is saved up.
+    pub fn may_drain(&mut self, now: Instant) -> bool {
+        const RECORD: u64 = 1_000;
+        let most = u64::from(self.limits.drain_per_s) * RECORD;
+        let (since, left) = self.allowance.unwrap_or((now, most));
+        let passed_ms = u64::try_from(now.saturating_duration_since(since).as_millis()).unwrap_or(u64::MAX);
+        let left =
+            left.saturating_add(passed_ms.saturating_mul(u64::from(self.limits.drain_per_s))).min(most);
+        let may = left >= RECORD;
+        self.allowance = Some((now.max(since), if may { left - RECORD } else { left }));
+        may
     }
 
     /// Notes that a record was sent.
@@ -95,7 +114,12 @@ mod tests {
     }
 
     fn window() -> Window {
-        Window::new(WindowLimits { oldest: 4, newest: 2, resend_after: Duration::from_secs(1) })
+        Window::new(WindowLimits {
+            oldest: 4,
+            newest: 2,
+            resend_after: Duration::from_secs(1),
+            drain_per_s: 5,
+        })
     }
 
     #[test]
@@ -128,5 +152,16 @@ mod tests {
         assert_eq!(due, [true, true, false]);
         window.forget();
         assert!(window.is_due(&record(3), now));
+    }
+
+    #[test]
+    fn f39_a_backlog_drains_at_its_rate() {
+        let mut window = window();
+        let start = Instant::now();
+        let sent = |window: &mut Window, at: Instant| (0..100).filter(|_| window.may_drain(at)).count();
+        assert_eq!(sent(&mut window, start), 5);
+        assert_eq!(sent(&mut window, start), 0);
+        assert_eq!(sent(&mut window, start + Duration::from_millis(400)), 2);
+        assert_eq!(sent(&mut window, start + Duration::from_secs(60)), 5);
     }
 }

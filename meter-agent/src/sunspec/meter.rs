@@ -8,10 +8,12 @@ use domain::time::Clock;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::models::{INVERTERS, METERS, ModelValues, decode_model};
+use super::details::{self, Detail};
+use super::models::{INVERTERS, METERS, ModelValues, decode_model, words_needed};
+use super::walk::at_fixed;
 use super::{HoldingReader, Map, ModelPlace, SunSpecError, discover};
 use crate::decode::{Scalar, ValueType, WordOrder, decode};
-use crate::modbus::{Bus, BusError, SharedBus};
+use crate::modbus::{Bus, BusError, ExceptionClass, SharedBus};
 use crate::source::{Device, MeterSource, Sample, SourceError};
 use crate::template::{Function, RegistersFrom, SunSpecAccess, Template};
 
@@ -34,9 +36,11 @@ pub struct SunSpecMeter {
 
 /// What discovery found; forgotten as soon as it turns out not to be so any more.
 #[derive(Debug, Clone)]
-struct Found {
-    map: Map,
-    device: Device,
+pub struct Found {
+    /// The models.
+    pub map: Map,
+    /// Which device it is.
+    pub device: Device,
 }
 
 impl SunSpecMeter {
@@ -45,6 +49,20 @@ impl SunSpecMeter {
     pub fn new(bus: SharedBus, unit: u8, template: Arc<Template>, clock: Clock) -> Option<Self> {
         let access = template.sunspec.clone()?;
         Some(Self { bus, unit, template, access, clock, found: None })
+    }
+
+    /// What the device's other models tell: ratings, storage, strings. Call it after a reading, which
+    /// finds the models.
+    pub async fn details(&mut self) -> Vec<Detail> {
+        let Some(found) = self.found.clone() else { return Vec::new() };
+        let bus = self.bus.clone();
+        let mut bus = bus.lock().await;
+        let mut reader = UnitReader { bus: &mut bus, unit: self.unit };
+        let details = all_details(&mut reader, &found.map).await;
+        if self.template.quirks.single_client {
+            bus.close();
+        }
+        details
     }
 
     async fn sample(&mut self) -> Result<Sample, SourceError> {
@@ -76,9 +94,13 @@ impl MeterSource for SunSpecMeter {
     }
 }
 
-struct UnitReader<'a> {
-    bus: &'a mut Bus,
-    unit: u8,
+/// One unit of a bus, for discovery.
+#[derive(Debug)]
+pub struct UnitReader<'a> {
+    /// The connection.
+    pub bus: &'a mut Bus,
+    /// The unit.
+    pub unit: u8,
 }
 
 impl HoldingReader for UnitReader<'_> {
@@ -99,8 +121,19 @@ async fn read(
         None => find(reader, access, template).await?,
     };
     let mut sample = Sample::empty(found.device.clone(), clock.now());
+    let has_meter = found.map.first_of(&METERS).is_some();
+    let has_inverter = found.map.first_of(&INVERTERS).is_some();
     match access.registers_from {
-        RegistersFrom::Meter => {
+        RegistersFrom::Any if !has_meter && !has_inverter => {
+            sample.quality.push("no_meter_or_inverter_model".to_owned());
+        }
+        RegistersFrom::Inverter | RegistersFrom::Any if !has_meter || access.is_inverter_only() => {
+            let place = need(&found.map, &INVERTERS, "inverter")?;
+            let values = model(reader, place).await?;
+            sample.read_at = clock.now();
+            take(&mut sample, values, -1.0); // an inverter's power is positive on production
+        }
+        _ => {
             let place = need(&found.map, &METERS, "meter")?;
             let values = model(reader, place).await?;
             sample.read_at = clock.now();
@@ -110,22 +143,27 @@ async fn read(
                 None => sample.quality.push("no_inverter_model".to_owned()),
             }
         }
-        RegistersFrom::Inverter => {
-            let place = need(&found.map, &INVERTERS, "inverter")?;
-            let values = model(reader, place).await?;
-            sample.read_at = clock.now();
-            take(&mut sample, values, -1.0); // an inverter's power is positive on production
-        }
     }
     Ok((sample, found))
 }
 
-async fn find(
+/// Finds a unit's models and reads which device it is.
+///
+/// # Errors
+/// [`SourceError`] if there is no map, or the connection fails.
+pub async fn find(
     reader: &mut dyn HoldingReader,
     access: &SunSpecAccess,
     template: &Template,
 ) -> Result<Found, SourceError> {
-    let map = discover(reader, &access.base_addresses).await?;
+    let map = match discover(reader, &access.base_addresses).await {
+        Err(SourceError::SunSpec(error)) if !access.fixed_addresses.is_empty() => {
+            let known = [&[COMMON_MODEL][..], &INVERTERS, &METERS].concat();
+            let map = at_fixed(reader, &access.fixed_addresses, &known).await?;
+            if map.models.is_empty() { Err(error) } else { Ok(map) }?
+        }
+        map => map?,
+    };
     let mut device = Device { vendor: template.vendor.clone(), model: template.model.clone(), serial: None };
     if let Some(place) = map.first_of(&[COMMON_MODEL]) {
         let words = words_of(reader, place).await?;
@@ -154,12 +192,31 @@ async fn model(reader: &mut dyn HoldingReader, place: ModelPlace) -> Result<Mode
 /// A model's words with its header, which must still be what discovery found.
 async fn words_of(reader: &mut dyn HoldingReader, place: ModelPlace) -> Result<Vec<u16>, SourceError> {
     let count = place.length.saturating_add(2).min(MAX_WORDS);
-    let words = reader.holding(place.address, count).await?;
+    let words = match (reader.holding(place.address, count).await, words_needed(place.id)) {
+        // Some models are longer than what the device gives of them, at night for instance.
+        (Err(error), Some(needed))
+            if needed < count && error.exception() == Some(ExceptionClass::NotThere) =>
+        {
+            reader.holding(place.address, needed).await?
+        }
+        (words, _) => words?,
+    };
     if words.get(..2) == Some(&[place.id, place.length]) {
         Ok(words)
     } else {
         Err(SunSpecError::Moved { model: place.id, address: place.address }.into())
     }
+}
+
+/// What the models beside the metering ones tell; one that cannot be read is left out.
+async fn all_details(reader: &mut dyn HoldingReader, map: &Map) -> Vec<Detail> {
+    let mut found = Vec::new();
+    for place in map.models.iter().filter(|place| details::MODELS.contains(&place.id)) {
+        if let Ok(words) = words_of(reader, *place).await {
+            found.extend(details::details(place.id, &words));
+        }
+    }
+    found
 }
 
 fn take(sample: &mut Sample, values: ModelValues, power_factor: f64) {
@@ -171,6 +228,8 @@ fn take(sample: &mut Sample, values: ModelValues, power_factor: f64) {
     if let Some(resolution_mwh) = values.resolution_mwh {
         sample.coarsen(resolution_mwh);
     }
+    sample.quality.extend(values.quality);
+    sample.span_mwh = values.span_mwh;
     let [import, export] = values.raw;
     sample.raw.extend(import.map(|raw| ("import_energy", raw)));
     sample.raw.extend(export.map(|raw| ("export_energy", raw)));
@@ -237,7 +296,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_map_that_moved_is_noticed_before_it_is_read() {
+    async fn f15_a_map_that_moved_is_noticed_before_it_is_read() {
         let (_, found) = sample(&mut device(&meter_203(1_000, 2_000)), None).await.unwrap();
         let mut shifted = device(&meter_203(1_000, 2_000));
         let meter = meter_203(1_000, 2_000);
@@ -252,5 +311,65 @@ mod tests {
         registers.put(40_122, &[0xffff, 0]);
         let error = sample(&mut registers, None).await.unwrap_err();
         assert_eq!(error.class(), "sunspec_no_model");
+    }
+
+    fn sunspec(text: &str) -> (Template, SunSpecAccess) {
+        let template = Library::embedded().unwrap().get(text).unwrap();
+        let access = template.sunspec.clone().unwrap();
+        ((*template).clone(), access)
+    }
+
+    #[tokio::test]
+    async fn any_device_reads_as_what_it_has() {
+        let (template, access) = sunspec("sunspec");
+        let mut with_meter = device(&meter_203(1_000, 2_000));
+        let (sample, _) = read(&mut with_meter, &access, None, &template, &Clock::System).await.unwrap();
+        assert_eq!(sample.export.unwrap().mwh(), 2_000_000);
+        let mut alone = device(&meter_203(1_000, 2_000));
+        alone.put(40_122, &[0xffff, 0]);
+        let (sample, _) = read(&mut alone, &access, None, &template, &Clock::System).await.unwrap();
+        assert_eq!((sample.import, sample.export.unwrap().mwh()), (None, 9_000_000));
+        alone.put(40_070, &[0xffff, 0]);
+        let (sample, _) = read(&mut alone, &access, None, &template, &Clock::System).await.unwrap();
+        assert_eq!((sample.export, sample.device.serial.as_deref()), (None, Some("S123")));
+    }
+
+    #[tokio::test]
+    async fn f14_of_integer_and_float_models_exactly_one_is_used() {
+        let (template, access) = sunspec("sunspec");
+        let mut registers = device(&[0xffff, 0]);
+        let mut float = vec![0; 62];
+        (float[0], float[1], float[32], float[33]) = (113, 60, 0x4974, 0x2400);
+        registers.put(40_122, &float).put(40_184, &[0xffff, 0]);
+        let (sample, _) = read(&mut registers, &access, None, &template, &Clock::System).await.unwrap();
+        assert_eq!(sample.export.unwrap().mwh(), 9_000_000);
+    }
+
+    #[tokio::test]
+    async fn f18_at_night_the_yield_stands_and_the_power_is_unknown() {
+        let (template, access) = sunspec("sunspec_inverter");
+        let mut registers = device(&[0xffff, 0]);
+        let (sample, _) = read(&mut registers, &access, None, &template, &Clock::System).await.unwrap();
+        assert_eq!((sample.export.unwrap().mwh(), sample.power_w), (9_000_000, None));
+    }
+
+    #[tokio::test]
+    async fn a_device_whose_map_has_no_marker_is_read_at_its_known_addresses() {
+        let (template, access) = sunspec("solaredge");
+        let mut registers = Registers::default();
+        registers.put(40_188, &meter_203(1_000, 2_000));
+        let (sample, _) = read(&mut registers, &access, None, &template, &Clock::System).await.unwrap();
+        assert_eq!((sample.import.unwrap().mwh(), sample.power_w), (1_000_000, Some(1_234.0)));
+    }
+
+    #[tokio::test]
+    async fn a_model_that_is_refused_whole_is_read_as_far_as_it_is_needed() {
+        let (template, access) = sunspec("sunspec_inverter");
+        let mut registers = device(&[0xffff, 0]);
+        for address in 40_100..40_122 {
+            registers.0.remove(&address);
+        }
+        let (sample, _) = read(&mut registers, &access, None, &template, &Clock::System).await.unwrap();
+        assert_eq!(sample.export.unwrap().mwh(), 9_000_000);
     }
 }

@@ -6,10 +6,13 @@
 use domain::reading::Register;
 
 use super::SunSpecError;
-use crate::decode::{DecodeError, Scalar, Unit, ValueType, WordOrder, decode, to_quantity, to_register};
+use crate::decode::{
+    DecodeError, Scalar, Unit, ValueType, WordOrder, decode, span_mwh, to_quantity, to_register,
+};
 
-/// Inverter models, integers first: they count exactly where single-precision floats do not.
-pub(super) const INVERTERS: [u16; 6] = [103, 102, 101, 113, 112, 111];
+/// Inverter models, integers first: they count exactly where single-precision floats do not. Last the
+/// newer model of any generator.
+pub(super) const INVERTERS: [u16; 7] = [103, 102, 101, 113, 112, 111, 701];
 /// Meter models, likewise.
 pub(super) const METERS: [u16; 8] = [203, 204, 202, 201, 213, 214, 212, 211];
 
@@ -30,6 +33,10 @@ pub struct ModelValues {
     pub frequency_hz: Option<f64>,
     /// The words of the energy accumulators, hexadecimal: import, then export.
     pub raw: [Option<String>; 2],
+    /// Where the accumulators begin again from zero, in mWh: import, then export.
+    pub span_mwh: [Option<i64>; 2],
+    /// What is to be known of points that could not be used.
+    pub quality: Vec<String>,
 }
 
 /// One point of a model: its offset, its type, and the offset of its scale factor.
@@ -47,7 +54,8 @@ const fn point(name: &'static str, offset: usize, value_type: ValueType, scale: 
 
 /// The points of a family of models.
 struct Layout {
-    voltage: Point,
+    /// The first that is implemented counts.
+    voltage: &'static [Point],
     frequency: Point,
     power: Point,
     export: Point,
@@ -55,32 +63,40 @@ struct Layout {
 }
 
 const INVERTER_INTEGER: Layout = Layout {
-    voltage: point("PhVphA", 10, ValueType::U16, Some(13)),
+    voltage: &[point("PhVphA", 10, ValueType::U16, Some(13))],
     power: point("W", 14, ValueType::I16, Some(15)),
     frequency: point("Hz", 16, ValueType::U16, Some(17)),
     export: point("WH", 24, ValueType::U32, Some(26)),
     import: None,
 };
 const INVERTER_FLOAT: Layout = Layout {
-    voltage: point("PhVphA", 16, ValueType::F32, None),
+    voltage: &[point("PhVphA", 16, ValueType::F32, None)],
     power: point("W", 22, ValueType::F32, None),
     frequency: point("Hz", 24, ValueType::F32, None),
     export: point("WH", 32, ValueType::F32, None),
     import: None,
 };
 const METER_INTEGER: Layout = Layout {
-    voltage: point("PhVphA", 8, ValueType::I16, Some(15)),
+    voltage: &[point("PhVphA", 8, ValueType::I16, Some(15))],
     frequency: point("Hz", 16, ValueType::I16, Some(17)),
     power: point("W", 18, ValueType::I16, Some(22)),
     export: point("TotWhExp", 38, ValueType::U32, Some(54)),
     import: Some(point("TotWhImp", 46, ValueType::U32, Some(54))),
 };
 const METER_FLOAT: Layout = Layout {
-    voltage: point("PhVphA", 12, ValueType::F32, None),
+    voltage: &[point("PhVphA", 12, ValueType::F32, None)],
     frequency: point("Hz", 26, ValueType::F32, None),
     power: point("W", 28, ValueType::F32, None),
     export: point("TotWhExp", 60, ValueType::F32, None),
     import: Some(point("TotWhImp", 68, ValueType::F32, None)),
+};
+/// The generator model of the newer family. Its registers are 64 bits wide, and zero is a value there.
+const GENERATOR: Layout = Layout {
+    voltage: &[point("LNV", 16, ValueType::U16, Some(114)), point("VL1", 47, ValueType::U16, Some(114))],
+    frequency: point("Hz", 17, ValueType::U32, Some(115)),
+    power: point("W", 10, ValueType::I16, Some(116)),
+    export: point("TotWhInj", 19, ValueType::U64, Some(120)),
+    import: Some(point("TotWhAbs", 23, ValueType::U64, Some(120))),
 };
 
 const fn layout(model: u16) -> Option<&'static Layout> {
@@ -89,84 +105,120 @@ const fn layout(model: u16) -> Option<&'static Layout> {
         111..=113 => Some(&INVERTER_FLOAT),
         201..=204 => Some(&METER_INTEGER),
         211..=214 => Some(&METER_FLOAT),
+        701 => Some(&GENERATOR),
         _ => None,
     }
 }
 
-/// Decodes the words of a model, its header included.
+/// How many words of a model, its header included, hold everything that is read from it; for a device
+/// that refuses to give the whole of it.
+pub(super) fn words_needed(model: u16) -> Option<u16> {
+    let layout = layout(model)?;
+    let points = layout.voltage.iter().chain([&layout.frequency, &layout.power, &layout.export]);
+    let last = points.chain(layout.import.as_ref()).map(|point| {
+        let own = point.offset + usize::from(point.value_type.words().unwrap_or(1));
+        own.max(point.scale.map_or(0, |scale| scale + 1))
+    });
+    u16::try_from(last.max()?).ok()
+}
+
+/// Decodes the words of a model, its header included. A point that the model is too short for, or whose
+/// scale factor is none, is not known, which `quality` says; the others stand.
 ///
 /// # Errors
-/// [`SunSpecError`] if the model is not one of those known, too short, or an implemented value cannot
-/// be decoded.
+/// [`SunSpecError`] if the model is not one of those known, or an implemented value cannot be decoded.
 pub fn decode_model(model: u16, words: &[u16]) -> Result<ModelValues, SunSpecError> {
     let layout =
         layout(model).ok_or_else(|| SunSpecError::NoModel { needed: "known", found: model.to_string() })?;
-    let quantity = |point: Point, unit| -> Result<Option<f64>, SunSpecError> {
-        let Some((scalar, scale)) = value(model, words, point)? else { return Ok(None) };
+    let mut values = ModelValues::default();
+    let mut quality = Vec::new();
+    let mut quantity = |point: Point, unit| -> Result<Option<f64>, SunSpecError> {
+        let Some((scalar, scale)) = value(model, words, point, &mut quality)? else { return Ok(None) };
         to_quantity(&scalar, scale, unit).map(Some).map_err(|error| failed(model, point, error))
     };
-    let mut values = ModelValues {
-        voltage_v: quantity(layout.voltage, Unit::Volt)?,
-        frequency_hz: quantity(layout.frequency, Unit::Hertz)?,
-        power_w: quantity(layout.power, Unit::Watt)?,
-        ..ModelValues::default()
-    };
-    if let Some(import) = layout.import {
-        (values.import, values.raw[0]) = accumulator(model, words, import, &mut values.resolution_mwh)?;
+    for point in layout.voltage {
+        if values.voltage_v.is_none() {
+            values.voltage_v = quantity(*point, Unit::Volt)?;
+        }
     }
-    (values.export, values.raw[1]) = accumulator(model, words, layout.export, &mut values.resolution_mwh)?;
+    values.frequency_hz = quantity(layout.frequency, Unit::Hertz)?;
+    values.power_w = quantity(layout.power, Unit::Watt)?;
+    values.quality = quality;
+    if let Some(import) = layout.import {
+        accumulator(model, words, import, &mut values, Side::Import)?;
+    }
+    accumulator(model, words, layout.export, &mut values, Side::Export)?;
     Ok(values)
 }
 
-type Accumulator = (Option<Register>, Option<String>);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Import,
+    Export,
+}
 
-/// A cumulative register. Zero means "not accumulated" by the standard, so that a new meter is
-/// unknown until it has counted its first step, and one that has just started is not taken for reset.
+/// A cumulative register. Zero in a 32-bit accumulator means "not accumulated" by the standard, so that a
+/// new meter is unknown until it has counted its first step, and one that has just started is not taken
+/// for reset. Floats and 64-bit registers have a pattern of their own for that, and zero is a value.
 fn accumulator(
     model: u16,
     words: &[u16],
     point: Point,
-    resolution_mwh: &mut Option<i64>,
-) -> Result<Accumulator, SunSpecError> {
-    let Some((scalar, scale)) = value(model, words, point)? else { return Ok((None, None)) };
-    let zero = match &scalar {
-        Scalar::Integer(value) => *value == 0,
-        Scalar::Float { value, .. } => *value == 0.0,
-        Scalar::Text(_) => false,
-    };
-    if zero {
-        return Ok((None, None));
+    values: &mut ModelValues,
+    side: Side,
+) -> Result<(), SunSpecError> {
+    let Some((scalar, scale)) = value(model, words, point, &mut values.quality)? else { return Ok(()) };
+    if point.value_type == ValueType::U32 && scalar == Scalar::Integer(0) {
+        return Ok(());
     }
     let decoded = to_register(&scalar, scale, Unit::WattHour).map_err(|error| failed(model, point, error))?;
-    *resolution_mwh = Some(resolution_mwh.map_or(decoded.resolution_mwh, |r| r.max(decoded.resolution_mwh)));
-    let raw = slice(model, words, point)?.iter().map(|word| format!("{word:04X}")).collect();
-    Ok((Some(decoded.register), Some(raw)))
+    let coarser = values.resolution_mwh.map_or(decoded.resolution_mwh, |r| r.max(decoded.resolution_mwh));
+    values.resolution_mwh = Some(coarser);
+    let raw = slice(words, point).iter().copied().flatten().map(|word| format!("{word:04X}")).collect();
+    let index = usize::from(side == Side::Export);
+    values.raw[index] = Some(raw);
+    values.span_mwh[index] = span_mwh(point.value_type, scale, Unit::WattHour);
+    match side {
+        Side::Import => values.import = Some(decoded.register),
+        Side::Export => values.export = Some(decoded.register),
+    }
+    Ok(())
 }
 
-/// A point's number and scale; `None` if the device does not implement it.
-fn value(model: u16, words: &[u16], point: Point) -> Result<Option<(Scalar, i32)>, SunSpecError> {
-    let own = slice(model, words, point)?;
+/// A point's number and scale; `None` if the device does not implement it or gives it no valid scale.
+fn value(
+    model: u16,
+    words: &[u16],
+    point: Point,
+    quality: &mut Vec<String>,
+) -> Result<Option<(Scalar, i32)>, SunSpecError> {
+    let Some(own) = slice(words, point) else {
+        quality.push(format!("{}_beyond_the_model", point.name));
+        return Ok(None);
+    };
     let scalar = match decode(own, point.value_type, WordOrder::Msw, not_implemented(point.value_type)) {
         Ok(scalar) => scalar,
         Err(DecodeError::NotAvailable | DecodeError::NotFinite) => return Ok(None),
         Err(error) => return Err(failed(model, point, error)),
     };
     let Some(offset) = point.scale else { return Ok(Some((scalar, 0))) };
-    let word = words.get(offset).ok_or(too_short(model, words, point))?;
-    let got = i16::from_be_bytes(word.to_be_bytes());
-    if !(-10..=10).contains(&got) {
-        return Err(SunSpecError::ScaleFactor { model, point: point.name, got });
+    let scale = words.get(offset).map(|word| i16::from_be_bytes(word.to_be_bytes()));
+    match scale {
+        Some(scale) if (-10..=10).contains(&scale) => Ok(Some((scalar, i32::from(scale)))),
+        _ => {
+            quality.push(format!("{}_scale_factor_invalid", point.name));
+            Ok(None)
+        }
     }
-    Ok(Some((scalar, i32::from(got))))
 }
 
-fn slice(model: u16, words: &[u16], point: Point) -> Result<&[u16], SunSpecError> {
+fn slice(words: &[u16], point: Point) -> Option<&[u16]> {
     let length = usize::from(point.value_type.words().unwrap_or(1));
-    words.get(point.offset..point.offset + length).ok_or(too_short(model, words, point))
+    words.get(point.offset..point.offset + length)
 }
 
 /// The bit pattern that means "not implemented", by type.
-const fn not_implemented(value_type: ValueType) -> Option<u64> {
+pub(super) const fn not_implemented(value_type: ValueType) -> Option<u64> {
     match value_type {
         ValueType::U16 => Some(0xffff),
         ValueType::I16 => Some(0x8000),
@@ -176,10 +228,6 @@ const fn not_implemented(value_type: ValueType) -> Option<u64> {
         ValueType::I64 => Some(0x8000_0000_0000_0000),
         ValueType::F32 | ValueType::F64 | ValueType::Str => None,
     }
-}
-
-const fn too_short(model: u16, words: &[u16], point: Point) -> SunSpecError {
-    SunSpecError::TooShort { model, words: words.len(), point: point.name }
 }
 
 const fn failed(model: u16, point: Point, error: DecodeError) -> SunSpecError {
@@ -233,12 +281,50 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_bad_scale_factor_is_an_error() {
+    fn f16_a_scale_factor_is_that_of_the_same_answer_and_a_bad_one_makes_its_values_unknown() {
         for bad in [0x8000, 11, 0xfff5] {
             let mut words = meter_203(1, 1);
             words[54] = bad;
-            assert!(matches!(decode_model(203, &words), Err(SunSpecError::ScaleFactor { .. })), "{bad:x}");
+            let values = decode_model(203, &words).unwrap();
+            assert_eq!((values.import, values.export), (None, None), "{bad:x}");
+            assert_eq!(values.power_w, Some(-1_234.0));
+            assert!(values.quality.contains(&"TotWhImp_scale_factor_invalid".to_owned()));
         }
+        let mut words = meter_203(7, 1);
+        words[54] = 1;
+        assert_eq!(decode_model(203, &words).unwrap().import.unwrap().mwh(), 70_000);
+    }
+
+    #[test]
+    fn f13_what_a_short_model_lacks_is_unknown() {
+        let values = decode_model(103, &[103, 15, 0, 0, 0, 0, 0, 0, 0, 0, 2_301, 0, 0, 0xffff]).unwrap();
+        assert_eq!((values.voltage_v, values.power_w, values.export), (Some(230.1), None, None));
+        assert!(values.quality.contains(&"WH_beyond_the_model".to_owned()));
+    }
+
+    #[test]
+    fn f17_the_sentinel_of_each_type_is_no_value() {
+        let all = |model, word: u16| decode_model(model, &vec![word; 160]).unwrap();
+        for (model, word) in [(103, 0xffff), (203, 0x8000), (113, 0x7fc0), (213, 0xffc0), (701, 0xffff)] {
+            let mut values = all(model, word);
+            values.quality.clear();
+            // -1 is a value where only 0x8000 is none.
+            assert_eq!((values.import, values.export), (None, None), "{model}");
+            assert_eq!((values.voltage_v, values.frequency_hz), (None, None), "{model}");
+        }
+    }
+
+    #[test]
+    fn a_generator_of_the_newer_family() {
+        let mut words = vec![0xffff; 155];
+        (words[0], words[1], words[10], words[116]) = (701, 153, 0x8000, 0);
+        words[19..27].copy_from_slice(&[0, 1, 0, 5, 0, 0, 0, 0]);
+        (words[47], words[114], words[120]) = (2_305, 0xffff, 0);
+        let values = decode_model(701, &words[..125]).unwrap();
+        assert_eq!(values.export.unwrap().mwh(), ((1 << 32) + 5) * 1_000);
+        assert_eq!(values.import.unwrap().mwh(), 0);
+        assert_eq!((values.voltage_v, values.power_w), (Some(230.5), None));
+        assert_eq!(words_needed(701), Some(121));
     }
 
     #[test]
@@ -253,7 +339,7 @@ pub(super) mod tests {
     proptest! {
         #[test]
         fn never_panics(
-            model in prop::sample::select(&[101_u16, 103, 113, 203, 213, 1][..]),
+            model in prop::sample::select(&[101_u16, 103, 113, 203, 213, 701, 1][..]),
             words in prop::collection::vec(any::<u16>(), 0..126)
         ) {
             let _ = decode_model(model, &words);

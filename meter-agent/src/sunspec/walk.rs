@@ -59,17 +59,47 @@ impl Map {
 /// [`SunSpecError::NotFound`] if none has the marker, [`SunSpecError::Endless`] if the chain does not
 /// end, or the connection's error.
 pub async fn discover(reader: &mut dyn HoldingReader, bases: &[u16]) -> Result<Map, SourceError> {
+    let mut refused = None;
     for base in bases {
         match reader.holding(*base, 2).await {
             Ok(words) if words == MARKER => return walk(reader, *base).await,
             Ok(_) => {}
             // The device answers, but has nothing there.
-            Err(error) if error.exception() == Some(ExceptionClass::NotThere) => {}
+            Err(error) if error.exception().is_some() => refused = Some(error),
             Err(error) => return Err(error.into()),
         }
     }
+    // A gateway that says that its device is away speaks of all addresses.
+    if let Some(error) = refused.filter(|error| error.exception() != Some(ExceptionClass::NotThere)) {
+        return Err(error.into());
+    }
     let tried = bases.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
     Err(SunSpecError::NotFound { tried }.into())
+}
+
+/// The models at fixed addresses, for devices whose map cannot be found but whose layout is known.
+///
+/// # Errors
+/// The connection's error; a refusal only means that the model is not there.
+pub(super) async fn at_fixed(
+    reader: &mut dyn HoldingReader,
+    places: &[u16],
+    ids: &[u16],
+) -> Result<Map, SourceError> {
+    let mut models = Vec::new();
+    for address in places {
+        match reader.holding(*address, 2).await {
+            Ok(header) => match header[..] {
+                [id, length] if ids.contains(&id) && (15..=200).contains(&length) => {
+                    models.push(ModelPlace { id, address: *address, length });
+                }
+                _ => {}
+            },
+            Err(error) if error.exception().is_some() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Map { base: 0, models })
 }
 
 async fn walk(reader: &mut dyn HoldingReader, base: u16) -> Result<Map, SourceError> {
@@ -83,13 +113,14 @@ async fn walk(reader: &mut dyn HoldingReader, base: u16) -> Result<Map, SourceEr
         let header = match reader.holding(address, 2).await {
             Ok(header) => header,
             // Some maps just stop, without the end marker.
-            Err(error) if error.exception() == Some(ExceptionClass::NotThere) => {
+            Err(error) if error.exception().is_some() && !models.is_empty() => {
                 return Ok(Map { base, models });
             }
             Err(error) => return Err(error.into()),
         };
         let [id, length] = header[..] else { return Err(endless.into()) };
-        if id == END_MODEL {
+        // Zeros are what is left behind a map that has no end marker.
+        if id == END_MODEL || id == 0 {
             return Ok(Map { base, models });
         }
         models.push(ModelPlace { id, address, length });
@@ -138,7 +169,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn every_base_is_found_and_a_missing_map_names_them() {
+    async fn f12_every_base_is_found_and_a_missing_map_names_them() {
         for base in [40_000, 0, 50_000] {
             let mut device = Registers::default();
             device.put(base, &MARKER).put(base + 2, &[1, 1, 0]).put(base + 5, &[END_MODEL, 0]);
@@ -149,14 +180,14 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn a_map_without_end_marker_and_with_an_empty_model_is_read() {
+    async fn f13_a_map_without_end_marker_and_with_an_empty_model_is_read() {
         let mut device = Registers::default();
         device.put(0, &MARKER).put(2, &[1, 2, 0, 0]).put(6, &[64_000, 0]).put(8, &[103, 1, 0]);
         assert_eq!(ids(&mut device).await.unwrap(), [1, 64_000, 103]);
     }
 
     #[tokio::test]
-    async fn a_chain_without_end_is_bounded() {
+    async fn f13_a_chain_without_end_is_bounded() {
         let mut device = Registers::default();
         device.put(0, &MARKER);
         for step in 0..2_000 {

@@ -1,6 +1,6 @@
 //! What must hold for a template beyond its syntax.
 
-use super::{Capability, MessagePoint, PointName, RegisterPoint, Template};
+use super::{Capability, MessagePoint, PointName, RegisterPoint, RegistersFrom, Template};
 use crate::decode::{Unit, ValueType};
 
 const PROTOCOL_MAX_WORDS: u16 = 125;
@@ -57,6 +57,14 @@ pub(super) fn check(template: &Template) -> Result<(), InvalidTemplate> {
             if sunspec.base_addresses.is_empty() || sunspec.base_addresses.len() > 8 {
                 return Err(fail("base_addresses must have 1 to 8 entries".to_owned()));
             }
+            if sunspec.fixed_addresses.len() > 8 {
+                return Err(fail("fixed_addresses must have at most 8 entries".to_owned()));
+            }
+            if sunspec.registers_from == RegistersFrom::Any && template.can_settle() {
+                return Err(fail(
+                    "registers from any model cannot be settled: name meter or inverter".to_owned(),
+                ));
+            }
             return Ok(());
         }
         (None, None, Some(mqtt)) => {
@@ -96,10 +104,14 @@ fn message_point(name: PointName, point: &MessagePoint) -> Result<(), String> {
     if point.topics.is_empty() || point.topics.len() > 8 {
         return Err(format!("{name_text}: it needs 1 to 8 topics"));
     }
-    if point.topics.iter().any(|topic| topic.contains(['+', '#'])) {
+    if point.or.len() > 16 {
+        return Err(format!("{name_text}: at most 16 other places"));
+    }
+    let others = point.or.iter();
+    if others.clone().map(|o| &o.topic).chain(&point.topics).any(|topic| topic.contains(['+', '#'])) {
         return Err(format!("{name_text}: a topic cannot hold a wildcard"));
     }
-    if !point.pointer.is_empty() && !point.pointer.starts_with('/') {
+    if others.map(|o| &o.pointer).chain([&point.pointer]).any(|p| !p.is_empty() && !p.starts_with('/')) {
         return Err(format!("{name_text}: a JSON pointer starts with '/'"));
     }
     unit(name, point.unit, point.scale_pow10)

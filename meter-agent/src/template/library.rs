@@ -21,9 +21,11 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "eastron_sdm230",
     "eastron_sdm630",
     "fronius_gen24",
+    "goodwe_dt",
     "goodwe_et",
     "huawei_sun2000_meter",
     "janitza_umg96rm_b",
+    "kostal_plenticore",
     "schneider_iem3155",
     "shelly_3em_gen1",
     "shelly_pro_3em",
@@ -31,10 +33,13 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "sma_inverter",
     "sma_shm2",
     "solaredge",
+    "sungrow_sg",
     "sungrow_sh",
+    "sunspec",
     "sunspec_inverter",
     "sunspec_inverter_meter",
     "tasmota_energy",
+    "tasmota_sml",
     "victron_gx",
     "zigbee2mqtt",
 ];
@@ -73,12 +78,13 @@ impl Library {
         Ok(Self(templates))
     }
 
-    /// The template with an id.
+    /// The template with an id, or one of its other names.
     ///
     /// # Errors
     /// [`UnknownTemplate`], which lists those that are known.
     pub fn get(&self, id: &str) -> Result<Arc<Template>, UnknownTemplate> {
-        self.0.get(id).cloned().ok_or_else(|| UnknownTemplate {
+        let by_alias = || self.0.values().find(|template| template.aliases.iter().any(|alias| alias == id));
+        self.0.get(id).or_else(by_alias).cloned().ok_or_else(|| UnknownTemplate {
             id: id.chars().take(64).collect(),
             known: self.0.keys().cloned().collect::<Vec<_>>().join(", "),
         })
@@ -104,6 +110,18 @@ mod tests {
             .collect();
         files.sort();
         assert_eq!(files, library.iter().map(|t| t.id.clone()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn every_name_belongs_to_one_template() {
+        let library = Library::embedded().unwrap();
+        let mut names: Vec<&str> =
+            library.iter().flat_map(|t| t.aliases.iter().chain([&t.id])).map(String::as_str).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+        assert_eq!(library.get("shelly_pro3em").unwrap().id, "shelly_pro_3em");
     }
 
     #[test]

@@ -166,6 +166,12 @@ pub struct MessagePoint {
     /// The JSON pointer to it in the payload; empty for a payload that is nothing but the value.
     #[serde(default)]
     pub pointer: String,
+    /// Where else it may be, tried in this order if it is not there.
+    #[serde(default)]
+    pub or: Vec<Place>,
+    /// What a list of numbers in its place means.
+    #[serde(default)]
+    pub list: ListRule,
     /// The number times ten to this power is in `unit`.
     #[serde(default)]
     pub scale_pow10: i32,
@@ -182,4 +188,29 @@ pub struct MessagePoint {
     pub confidence: String,
     /// What else is to be known.
     pub note: Option<String>,
+}
+
+/// A place in a message.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// The topic; `{topic}` stands for the device's own prefix.
+    pub topic: String,
+    /// The JSON pointer in the payload. A `*` in it stands for any one key, and keys after it are
+    /// compared without case: some firmware lets its user choose names.
+    #[serde(default)]
+    pub pointer: String,
+}
+
+/// What a list of numbers means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ListRule {
+    /// It is no value.
+    #[default]
+    Refuse,
+    /// One a phase: the value is their sum.
+    Sum,
+    /// One a phase: the value is the first.
+    First,
 }

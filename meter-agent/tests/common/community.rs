@@ -108,6 +108,8 @@ pub(crate) fn record(number: i64, previous: [u8; 32]) -> Record {
         time_status: TimeStatus::Unknown,
         template: "eastron_sdm630@1".to_owned(),
         device: Device::default(),
+        quality: Vec::new(),
+        resolution_mwh: None,
         raw: BTreeMap::new(),
     }
 }

@@ -1,12 +1,9 @@
-//! What settlement's transactions do, and amounts in the token's base unit.
+//! What settlement's transactions do.
 
 use domain::ids::BatchId;
 use domain::units::Money;
 
 use super::Address;
-
-/// Base units of an 18-decimal token in one nano-currency unit.
-const BASE_UNITS_PER_NANO: i128 = 1_000_000_000;
 
 /// What the credit contract is made with.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -32,7 +29,7 @@ pub struct Position {
     pub amount: Money,
 }
 
-/// A transaction's effect. Amounts of the currency and of credits are money, exact at 18 decimals.
+/// A transaction's effect. Amounts of the currency and of credits are money, in whole base units.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Call {
     /// Deploys the demonstration currency.
@@ -125,45 +122,4 @@ pub enum Call {
         /// Net positions, strictly ascending by account, summing to zero.
         positions: Vec<Position>,
     },
-}
-
-/// Money in base units of an 18-decimal token; exact, and within the contract's 96 bits.
-#[must_use]
-pub fn to_base_units(amount: Money) -> i128 {
-    i128::from(amount.nano()) * BASE_UNITS_PER_NANO
-}
-
-/// A balance on the chain is larger than any money.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a balance of {base_units} base units is out of range: is the address that of the credit contract?")]
-pub struct InvalidAmount {
-    /// The balance.
-    pub base_units: u128,
-}
-
-/// Money from base units of an 18-decimal token, without the part below one nano-currency unit.
-///
-/// # Errors
-/// [`InvalidAmount`] if it does not fit.
-pub fn whole_nano_from_base_units(base_units: u128) -> Result<Money, InvalidAmount> {
-    let whole = base_units / BASE_UNITS_PER_NANO.unsigned_abs();
-    i64::try_from(whole).map(Money::from_nano).map_err(|_| InvalidAmount { base_units })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn any_money_is_exact_on_the_chain() {
-        for nano in [0, 1, i64::MAX] {
-            let money = Money::from_nano(nano);
-            let base = u128::try_from(to_base_units(money)).unwrap();
-            assert!(base < 1 << 95);
-            assert_eq!(whole_nano_from_base_units(base), Ok(money));
-            assert_eq!(whole_nano_from_base_units(base + 999_999_999), Ok(money));
-        }
-        assert_eq!(to_base_units(Money::from_nano(-2)), -2_000_000_000);
-        assert!(whole_nano_from_base_units(u128::MAX).is_err());
-    }
 }

@@ -4,6 +4,9 @@
 mod abi;
 mod errors;
 mod keys;
+pub mod keystore;
+mod logs;
+mod reader;
 mod transport;
 
 use std::time::Duration;
@@ -20,11 +23,15 @@ use ethers::utils::{get_contract_address, rlp};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use url::Url;
 
-use super::{Address, BlockRef, Call, Chain, ChainError, Fees, SignedTx, TxHash, TxStatus, UnsignedTx};
+use super::{
+    Address, BlockRef, Call, Chain, ChainError, Fees, Movement, SignedTx, TokenScale, TxHash, TxStatus,
+    UnsignedTx,
+};
 use abi::Contracts;
 use transport::Transport;
 
 pub use keys::{CustodialAccounts, KeyError, SignerKey};
+pub use reader::Reader;
 
 /// How many questions are put to the node at once.
 const PARALLEL: usize = 16;
@@ -34,8 +41,8 @@ const FALLBACK_PRIORITY_FEE_WEI: u128 = 1_000_000_000;
 /// How a node is reached.
 #[derive(Debug, Clone)]
 pub struct NodeSettings {
-    /// The node's HTTP address.
-    pub rpc_url: Url,
+    /// The nodes' HTTP addresses: the first, and those that stand in for it when it fails.
+    pub rpc_urls: Vec<Url>,
     /// The EIP-155 chain id it must serve.
     pub chain_id: u64,
     /// The longest a request may take.
@@ -43,6 +50,8 @@ pub struct NodeSettings {
     /// The least that is offered a unit of gas, in wei: a chain that starts over from its first block
     /// must still take what was signed for a later, cheaper one.
     pub lowest_max_fee_wei: u128,
+    /// How fine the currency token is.
+    pub scale: TokenScale,
 }
 
 /// A chain behind a node, with one signing key.
@@ -61,14 +70,15 @@ impl EvmChain {
     /// # Errors
     /// [`ChainError::Setup`] if TLS or the contracts' artifacts cannot be set up.
     pub fn new(settings: NodeSettings, key: &SignerKey) -> Result<Self, ChainError> {
-        let transport = Transport::new(settings.rpc_url.clone(), settings.request_timeout)?;
-        let port = settings.rpc_url.port_or_known_default().unwrap_or_default();
+        let urls = settings.rpc_urls.clone();
+        let node = urls.iter().map(host_and_port).collect::<Vec<_>>().join(", ");
+        let transport = Transport::new(urls, Some(settings.chain_id), settings.request_timeout)?;
         Ok(Self {
             provider: Provider::new(transport),
             wallet: key.wallet(settings.chain_id),
             sender: key.address(),
-            contracts: Contracts::load()?,
-            node: format!("{}:{port}", settings.rpc_url.host_str().unwrap_or_default()),
+            contracts: Contracts::load(settings.scale)?,
+            node,
             settings,
         })
     }
@@ -142,6 +152,10 @@ impl EvmChain {
 impl Chain for EvmChain {
     fn chain_id(&self) -> u64 {
         self.settings.chain_id
+    }
+
+    fn scale(&self) -> TokenScale {
+        self.settings.scale
     }
 
     fn sender(&self) -> Address {
@@ -261,11 +275,49 @@ impl Chain for EvmChain {
         Ok((root != [0; 32]).then_some(root))
     }
 
+    async fn decimals(&self, token: &Address) -> Result<u8, ChainError> {
+        let latest = BlockId::Number(BlockNumber::Latest);
+        let answer = self.view(token, self.contracts.decimals()?, latest).await?;
+        u8::decode(answer)
+            .map_err(|_| ChainError::Setup(format!("{token} is no token: it names no decimals")))
+    }
+
+    async fn currency_of(&self, credit: &Address) -> Result<Address, ChainError> {
+        let latest = BlockId::Number(BlockNumber::Latest);
+        let answer = self.view(credit, self.contracts.currency()?, latest).await?;
+        let currency = EthAddress::decode(answer);
+        currency
+            .map(|currency| Address(currency.0))
+            .map_err(|_| ChainError::Setup(format!("{credit} is no credit contract: it names no currency")))
+    }
+
+    async fn block_hash(&self, number: u64) -> Result<Option<[u8; 32]>, ChainError> {
+        let block = self.provider.get_block(number).await.map_err(|e| self.unavailable(e))?;
+        Ok(block.and_then(|block| block.hash).map(|hash| hash.0))
+    }
+
+    async fn movements(&self, credit: &Address, from: u64, to: u64) -> Result<Vec<Movement>, ChainError> {
+        let mut found = Vec::new();
+        for filter in logs::filters(credit, from, to) {
+            let logs = self.provider.get_logs(&filter).await.map_err(|e| self.unavailable(e))?;
+            for log in logs {
+                found.extend(logs::movement(&log).map_err(|e| self.unavailable(e))?);
+            }
+        }
+        found.sort_unstable_by_key(|movement| (movement.block_number, movement.log_index));
+        Ok(found)
+    }
+
     async fn balances(&self, credit: &Address, accounts: &[Address]) -> Result<Vec<u128>, ChainError> {
         let block = BlockId::Number(BlockNumber::Number(U64::from(self.head_number().await?)));
         let questions = accounts.iter().copied().map(|account| self.balance(*credit, account, block));
         stream::iter(questions).buffered(PARALLEL).try_collect().await
     }
+}
+
+/// A node as it is named in messages: without the path and the credentials, which may be secret.
+fn host_and_port(url: &Url) -> String {
+    format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default())
 }
 
 #[derive(Debug, thiserror::Error)]

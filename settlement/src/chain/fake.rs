@@ -14,9 +14,10 @@ use domain::ids::BatchId;
 use domain::units::Money;
 
 use super::{
-    Address, BlockRef, Call, Chain, ChainError, Fees, SignedTx, TxHash, TxStatus, UnsignedTx, to_base_units,
+    Address, BlockRef, Call, Chain, ChainError, Fees, Movement, MovementKind, SignedTx, TokenScale, TxHash,
+    TxStatus, UnsignedTx,
 };
-use crate::merkle::keccak256;
+use receipt::merkle::keccak256;
 use state::State;
 
 /// The chain id of every fake chain.
@@ -40,11 +41,14 @@ struct World {
     state: State,
     faults: Faults,
     broadcasts: u64,
+    /// Counts the blocks ever mined, so that a block in the place of another has another hash.
+    mined: u64,
 }
 
 #[derive(Debug)]
 struct Block {
     transactions: Vec<(TxHash, bool)>,
+    movements: Vec<Movement>,
     before: State,
     hash: [u8; 32],
 }
@@ -69,6 +73,14 @@ impl FakeChain {
     #[must_use]
     pub fn new(sender: Address) -> Self {
         Self { world: Arc::default(), sender }
+    }
+
+    /// An empty chain whose currency token is so fine.
+    #[must_use]
+    pub fn with_scale(sender: Address, scale: TokenScale) -> Self {
+        let chain = Self::new(sender);
+        chain.world().state.scale = scale;
+        chain
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
@@ -108,6 +120,24 @@ impl FakeChain {
         }
     }
 
+    /// Mines a block in which somebody else deposits for an account, or an account is paid out.
+    ///
+    /// # Errors
+    /// What the contract would say if an account that holds less is paid out.
+    pub fn move_elsewhere(&self, kind: MovementKind, account: Address, amount: Money) -> Result<(), String> {
+        let mut world = self.world();
+        let before = world.state.clone();
+        world.state.move_elsewhere(kind, &account, amount)?;
+        let tx_hash = TxHash(keccak256(&[b"elsewhere", &world.mined.to_be_bytes()]));
+        world.seal(before, vec![(tx_hash, true)], vec![(kind, account, amount, tx_hash)]);
+        Ok(())
+    }
+
+    /// Puts a contract of somebody else's at an address, such as a currency token.
+    pub fn place_contract(&self, address: Address) {
+        self.world().state.contracts.insert(address);
+    }
+
     /// Forgets what waits to be mined.
     pub fn clear_mempool(&self) {
         self.world().mempool.clear();
@@ -118,7 +148,9 @@ impl FakeChain {
         let mut world = self.world();
         world.mempool.clear();
         world.blocks.clear();
+        let scale = world.state.scale;
         world.state = State::default();
+        world.state.scale = scale;
     }
 
     /// Spends the sender's next nonce elsewhere, as somebody else with its key could.
@@ -148,7 +180,7 @@ impl FakeChain {
 impl World {
     fn mine(&mut self, sender: Address) {
         let before = self.state.clone();
-        let mut transactions = Vec::new();
+        let (mut transactions, mut moved) = (Vec::new(), Vec::new());
         while transactions.len() < MAX_BLOCK_TRANSACTIONS {
             let Some((hash, tx)) = self.next_minable() else { break };
             self.mempool.remove(&tx.nonce);
@@ -157,10 +189,33 @@ impl World {
             let succeeded = !reverts && self.state.apply(sender, tx.nonce, &tx.call).is_ok();
             self.state.nonce += 1;
             transactions.push((hash, succeeded));
+            if let (true, Call::DepositFor { account, amount, .. }) = (succeeded, &tx.call) {
+                moved.push((MovementKind::Deposit, *account, *amount, hash));
+            }
         }
-        let number = self.blocks.len().to_be_bytes();
-        let hash = keccak256(&[&number, &self.broadcasts.to_be_bytes()]);
-        self.blocks.push(Block { transactions, before, hash });
+        self.seal(before, transactions, moved);
+    }
+
+    fn seal(
+        &mut self,
+        before: State,
+        transactions: Vec<(TxHash, bool)>,
+        moved: Vec<(MovementKind, Address, Money, TxHash)>,
+    ) {
+        self.mined += 1;
+        let number = self.blocks.len() as u64 + 1;
+        let hash = keccak256(&[&number.to_be_bytes(), &self.mined.to_be_bytes()]);
+        let scale = self.state.scale;
+        let movement = |(log_index, (kind, address, amount, tx_hash))| Movement {
+            block_number: i64::try_from(number).unwrap_or(i64::MAX),
+            log_index,
+            kind,
+            address,
+            base_units: scale.to_base_units(amount).unwrap_or_default().unsigned_abs(),
+            tx_hash,
+        };
+        let movements = (0..).zip(moved).map(movement).collect();
+        self.blocks.push(Block { transactions, movements, before, hash });
     }
 
     fn next_minable(&self) -> Option<(TxHash, UnsignedTx)> {
@@ -204,6 +259,10 @@ fn rejected(reason: &str) -> ChainError {
 impl Chain for FakeChain {
     fn chain_id(&self) -> u64 {
         CHAIN_ID
+    }
+
+    fn scale(&self) -> TokenScale {
+        self.world().state.scale
     }
 
     fn sender(&self) -> Address {
@@ -291,10 +350,37 @@ impl Chain for FakeChain {
         Ok(self.node()?.state.settled.get(batch_id).copied())
     }
 
+    async fn decimals(&self, _token: &Address) -> Result<u8, ChainError> {
+        Ok(self.node()?.state.scale.decimals())
+    }
+
+    async fn currency_of(&self, credit: &Address) -> Result<Address, ChainError> {
+        let found = self.node()?.state.wrapped.get(credit).copied();
+        found.ok_or_else(|| ChainError::Setup(format!("{credit} is no credit contract")))
+    }
+
+    async fn block_hash(&self, number: u64) -> Result<Option<[u8; 32]>, ChainError> {
+        let world = self.node()?;
+        let index = usize::try_from(number).unwrap_or(usize::MAX);
+        if index == 0 {
+            return Ok(Some([0; 32]));
+        }
+        Ok(world.blocks.get(index - 1).map(|block| block.hash))
+    }
+
+    async fn movements(&self, _credit: &Address, from: u64, to: u64) -> Result<Vec<Movement>, ChainError> {
+        let world = self.node()?;
+        let numbered = (1_u64..).zip(&world.blocks).filter(|(number, _)| (from..=to).contains(number));
+        Ok(numbered.flat_map(|(_, block)| block.movements.iter().cloned()).collect())
+    }
+
     async fn balances(&self, _credit: &Address, accounts: &[Address]) -> Result<Vec<u128>, ChainError> {
         let world = self.node()?;
         let balance = |account| world.state.credits.get(account).copied().unwrap_or_default();
-        Ok(accounts.iter().map(|a| to_base_units(balance(a)).unsigned_abs()).collect())
+        let held: Vec<Money> = accounts.iter().map(balance).collect();
+        let base_units = |money| self.scale().to_base_units(money).unwrap_or_default().unsigned_abs();
+        drop(world);
+        Ok(held.into_iter().map(base_units).collect())
     }
 }
 

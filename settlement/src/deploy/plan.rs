@@ -5,6 +5,8 @@ use domain::units::Money;
 use crate::chain::{Address, Call, Chain, CreditSettings};
 use crate::gas::{DEPLOY_CONTRACT, SET_UP_CALL};
 
+/// What `DemoEuro` has.
+pub(super) const DEMONSTRATION_DECIMALS: u8 = 18;
 const ADMINISTRATOR: u64 = 0;
 const SETTLER: u64 = 1;
 const PAUSER: u64 = 2;

@@ -4,17 +4,18 @@ use std::collections::HashMap;
 
 use domain::ids::{AccountId, SiteId};
 use rand::Rng;
+use receipt::merkle::Tree;
+use receipt::{Address, SlotRevision};
 use store::StoreError;
 use store::batches::{self, BatchRow, BatchStatus};
 use store::notify::{self, Event, Kind};
 use store::slots::{self, SlotRow, SlotStatus};
 use store::statements::{self, SALT_BYTES, StatementRow};
-use store::{communities, members, metering, trades};
+use store::{communities, members, metering, receipts, trades};
 
 use crate::context::{Context, Settling};
 use crate::error::SettleError;
 use crate::finish::{advance, slot_settled};
-use crate::merkle::Tree;
 use crate::netting::{self, Positions};
 use crate::pricing::{self, SiteEnergy, SlotInput};
 use crate::rows::statement_row;
@@ -72,14 +73,27 @@ async fn statements_of(
     let input = SlotInput { tariff: &tariff, sites: &sites, trades: &trades, fills: &fills };
     let statements = pricing::price(&input)
         .map_err(|source| SettleError::Pricing { slot: slot.slot_start.to_rfc3339(), source })?;
-    Ok(statements
+    let addresses = addresses(context).await?;
+    statements
         .into_iter()
         .map(|statement| {
             let mut salt = [0; SALT_BYTES];
             salts.fill_bytes(&mut salt);
-            statement_row(statement, salt)
+            let address = addresses.get(&statement.account_id).copied().ok_or_else(|| {
+                let account = &statement.account_id;
+                SettleError::Inconsistent(format!(
+                    "account {account} has no address on the chain: enrol it first"
+                ))
+            })?;
+            Ok(statement_row(statement, address, salt))
         })
-        .collect())
+        .collect()
+}
+
+async fn addresses(context: &Context) -> Result<HashMap<AccountId, Address>, SettleError> {
+    let accounts = members::accounts(&context.pool, &context.community_id).await?;
+    let parsed = accounts.into_iter().map(|account| Ok((account.account_id, account.chain_address.parse()?)));
+    parsed.collect()
 }
 
 /// What this revision owes beyond the one before.
@@ -113,8 +127,9 @@ async fn store_batch(
     let Settling { context, domain, .. } = settling;
     let (community, now) = (&context.community_id, context.clock.now());
     let (start, revision) = (slot.slot_start, slot.revision);
-    let leaves = rows.iter().map(|row| domain.leaf(start, revision, row)).collect();
-    let tree = Tree::new(leaves)
+    let end = start + settling.slot_length.delta();
+    let slot_revision = SlotRevision { start, end, revision };
+    let tree = Tree::new(receipts::leaves(domain, &slot_revision, rows))
         .ok_or_else(|| SettleError::Inconsistent(format!("slot {start} has no statements")))?;
     let status = if owed.is_empty() { BatchStatus::Void } else { BatchStatus::Prepared };
     let batch_id = domain.batch_id(start, revision);

@@ -12,7 +12,7 @@ use store::transactions::Purpose;
 use store::{PgConnection, ledger};
 
 use crate::batch::{Step, after};
-use crate::chain::{Address, Call, ChainError, Position, whole_nano_from_base_units};
+use crate::chain::{Address, Call, ChainError, Position};
 use crate::context::Settling;
 use crate::error::{SettleError, out_of_range};
 use crate::finish::advance;
@@ -99,6 +99,8 @@ async fn capped(
     let targets = netting::targets(&owed, &carried).map_err(wrong)?;
     let settled = netting::cap(&targets, &holdings, &AccountId::reserve()).map_err(wrong)?;
     let is_short = settled != targets;
+    // What the token cannot express stays open, as any other part that is not settled.
+    let settled = netting::quantise(&settled, settling.context.chain.scale().quantum()).map_err(wrong)?;
     Ok((settled, is_short))
 }
 
@@ -106,9 +108,9 @@ async fn capped(
 async fn cap_at_chain(settling: &Settling, balances: &mut [Balance]) -> Result<(), SettleError> {
     let addresses = balances.iter().map(|b| b.chain_address.parse()).collect::<Result<Vec<Address>, _>>()?;
     let on_chain = settling.context.chain.balances(&settling.domain.credit, &addresses).await?;
+    let scale = settling.context.chain.scale();
     for (balance, base_units) in balances.iter_mut().zip(on_chain) {
-        let held =
-            whole_nano_from_base_units(base_units).map_err(|e| SettleError::Inconsistent(e.to_string()))?;
+        let held = scale.whole_nano(base_units).map_err(|e| SettleError::Inconsistent(e.to_string()))?;
         balance.balance = balance.balance.min(held);
     }
     Ok(())

@@ -1,6 +1,8 @@
 //! A community on real PostgreSQL, ready to be settled on any chain.
 #![allow(dead_code, unreachable_pub)] // shared by the test files, each of which uses its part
 
+pub mod anvil;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -70,7 +72,7 @@ impl World {
             chain,
             clock: Clock::Manual(clock.clone()),
             community_id,
-            policy: SendPolicy { watch, fee_cap_wei: 1_000_000_000_000 },
+            policy: SendPolicy { watch, fee_cap_wei: 1_000_000_000_000, currency: None },
         };
         let world = Self { context, clock, members };
         world.enrol().await;

@@ -1,10 +1,18 @@
 //! Statements: what an account paid and earned in a slot.
 
+mod csv;
+mod query;
+
 use std::collections::HashMap;
 
-use actix_web::web::{self, Json};
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use actix_web::web;
 use chrono::{DateTime, Utc};
+use domain::ids::{CommunityId, MemberId};
 use serde::Serialize;
+use store::PgPool;
+use store::statements::periods::{self, Period, PeriodRow, Trace};
 use store::views::statements::{self, StatementRow};
 use store::views::{member, slots};
 use utoipa::ToSchema;
@@ -12,7 +20,8 @@ use utoipa::ToSchema;
 use crate::app::AppState;
 use crate::error::{ApiError, Problem};
 use crate::routes;
-use crate::wire::{Batch, MoneyNano, Page, next_before};
+use crate::wire::{Batch, MoneyNano, next_before};
+use query::{Format, StatementQuery};
 
 const DEFAULT_LIMIT: i64 = 96;
 
@@ -81,29 +90,52 @@ pub(crate) struct SlotStatement {
     revision: i32,
     #[serde(flatten)]
     statement: Statement,
+    /// Its trades of the continuous auction; `showSlot` has them in full.
+    trade_ids: Vec<i64>,
+    /// The signed readings of its meters at the slot's start and end, as `meter/epoch/sequence`.
+    #[schema(example = json!(["m-a1/1/1", "m-a1/1/2"]))]
+    readings: Vec<String>,
     /// The batch that settles it.
     batch: Option<Batch>,
+}
+
+/// A member's statements of a day or a month (UTC), summed; each slot at its latest revision.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PeriodStatement {
+    /// The period's start.
+    period_start: DateTime<Utc>,
+    /// How many slots are priced.
+    slots: i64,
+    /// How many of them are settled for good.
+    settled_slots: i64,
+    #[serde(flatten)]
+    statement: Statement,
 }
 
 /// A page of a member's statements.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Statements {
-    /// Newest first, each at its latest revision.
+    /// Newest first, each at its latest revision; empty if a period is asked for.
     statements: Vec<SlotStatement>,
+    /// Newest first; empty unless a period is asked for.
+    periods: Vec<PeriodStatement>,
     /// Give this as `before` to get the next page; null on the last one.
     next_before: Option<DateTime<Utc>>,
 }
 
-/// A member's statements, newest first.
+/// A member's statements by slot, day or month, newest first, as JSON or CSV.
 #[utoipa::path(
     get, path = "/api/v1/communities/{community_id}/members/{member_id}/statements", operation_id = "listStatements", tag = "members",
     params(
         ("community_id" = String, Path, description = "The community.", example = "demo"),
         ("member_id" = String, Path, description = "The member.", example = "anna"),
-        Page,
+        StatementQuery,
     ),
     responses(
-        (status = 200, description = "A page of statements.", body = Statements),
+        (status = 200, description = "A page of statements.", content(
+            (Statements = "application/json"),
+            (String = "text/csv"),
+        )),
         (status = 400, description = "The query is not valid.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such community or member.", body = Problem, content_type = "application/problem+json"),
     )
@@ -111,31 +143,80 @@ pub(crate) struct Statements {
 pub(crate) async fn list(
     state: web::Data<AppState>,
     path: web::Path<(String, String)>,
-    page: web::Query<Page>,
-) -> Result<Json<Statements>, ApiError> {
-    let (limit, before) = page.bounds(DEFAULT_LIMIT)?;
-    let community = routes::community(&state, &path.0).await?;
+    query: web::Query<StatementQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let (limit, before) = query.page().bounds(DEFAULT_LIMIT)?;
+    let (period, format) = (query.period()?, query.format()?);
+    let community = routes::community(&state, &path.0).await?.community_id;
     let id = routes::member_id(&path.1)?;
-    if member::find(&state.pool, &community.community_id, &id).await?.is_none() {
+    if member::find(&state.pool, &community, &id).await?.is_none() {
         return Err(routes::unknown_member(&path.1));
     }
-    let rows = statements::of_member(&state.pool, &community.community_id, &id, before, limit).await?;
+    let pool = &state.pool;
+    let page = match period {
+        None => of_slots(pool, &community, &id, before, limit).await?,
+        Some(period) => of_periods(pool, &community, &id, period, before, limit).await?,
+    };
+    Ok(match format {
+        Format::Json => HttpResponse::Ok().json(page),
+        Format::Csv => {
+            let by = period.map_or("slot", |period| if period == Period::Day { "day" } else { "month" });
+            let name = format!("attachment; filename=\"statements-{}-by-{by}.csv\"", path.1);
+            let mut answer = HttpResponse::Ok();
+            answer.insert_header((header::CONTENT_DISPOSITION, name));
+            if let Some(next) = page.next_before {
+                answer.insert_header(("x-next-before", next.to_rfc3339()));
+            }
+            answer.content_type("text/csv; charset=utf-8").body(csv::write(&page, period.is_some()))
+        }
+    })
+}
+
+async fn of_slots(
+    pool: &PgPool,
+    community: &CommunityId,
+    id: &MemberId,
+    before: Option<DateTime<Utc>>,
+    limit: i64,
+) -> Result<Statements, ApiError> {
+    let rows = statements::of_member(pool, community, id, before, limit).await?;
     let starts: Vec<_> = rows.iter().map(|row| row.slot_start).collect();
-    let mut batches: HashMap<_, _> = slots::batches(&state.pool, &community.community_id, &starts)
+    let mut batches: HashMap<_, _> = slots::batches(pool, community, &starts)
         .await?
         .into_iter()
         .map(|(slot_start, revision, batch)| ((slot_start, revision), Batch::from(batch)))
         .collect();
-    let statements = rows
-        .iter()
-        .map(|row| SlotStatement {
-            slot_start: row.slot_start,
-            revision: row.revision,
-            statement: Statement::from(row),
-            batch: batches.remove(&(row.slot_start, row.revision)),
-        })
-        .collect();
-    Ok(Json(Statements { statements, next_before: next_before(starts.len(), limit, starts.last().copied()) }))
+    let traces = periods::traces(pool, community, id, &starts).await?;
+    let statements = rows.iter().zip(traces).map(|(row, Trace { trade_ids, readings, .. })| SlotStatement {
+        slot_start: row.slot_start,
+        revision: row.revision,
+        statement: Statement::from(row),
+        trade_ids,
+        readings,
+        batch: batches.remove(&(row.slot_start, row.revision)),
+    });
+    let next_before = next_before(starts.len(), limit, starts.last().copied());
+    Ok(Statements { statements: statements.collect(), periods: Vec::new(), next_before })
+}
+
+async fn of_periods(
+    pool: &PgPool,
+    community: &CommunityId,
+    id: &MemberId,
+    period: Period,
+    before: Option<DateTime<Utc>>,
+    limit: i64,
+) -> Result<Statements, ApiError> {
+    let rows = periods::of_member(pool, community, id, period, before, limit).await?;
+    let last = rows.last().map(|row| row.sums.slot_start);
+    let next_before = next_before(rows.len(), limit, last);
+    let summed = |row: &PeriodRow| PeriodStatement {
+        period_start: row.sums.slot_start,
+        slots: row.slots,
+        settled_slots: row.settled_slots,
+        statement: Statement::from(&row.sums),
+    };
+    Ok(Statements { statements: Vec::new(), periods: rows.iter().map(summed).collect(), next_before })
 }
 
 impl From<StatementRow> for AccountStatement {

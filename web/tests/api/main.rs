@@ -9,5 +9,6 @@ mod members;
 mod openapi;
 mod operations;
 mod orders;
+mod receipts;
 mod slots;
 mod support;

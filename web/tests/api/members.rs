@@ -43,7 +43,51 @@ async fn statements_are_paged_and_carry_their_batch(pool: PgPool) {
         assert_eq!(page["next_before"], "2026-03-01T12:00:00Z");
         insta::assert_json_snapshot!("ben_statements", page);
         let last = client.get(&format!("{MEMBERS}/ben/statements?before=2026-03-01T12:00:00Z")).await.json();
-        assert_eq!(last, serde_json::json!({"statements": [], "next_before": null}));
+        assert_eq!(last, serde_json::json!({"statements": [], "periods": [], "next_before": null}));
+    })
+    .await;
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn statements_add_up_by_day_and_month(pool: PgPool) {
+    with_server(pool, async |client| {
+        let slot = client.get(&format!("{MEMBERS}/ben/statements")).await.json();
+        for (period, start) in [("day", "2026-03-01T00:00:00Z"), ("month", "2026-03-01T00:00:00Z")] {
+            let page = client.get(&format!("{MEMBERS}/ben/statements?period={period}")).await.json();
+            let sums = &page["periods"][0];
+            assert_eq!(sums["period_start"], start);
+            assert_eq!((&sums["slots"], &sums["settled_slots"]), (&1.into(), &1.into()));
+            for figure in ["net_nano", "base_nano", "import_wh", "closing_bought_wh", "production_wh"] {
+                assert_eq!(sums[figure], slot["statements"][0][figure], "{period}: {figure}");
+            }
+            assert_eq!(page["statements"], serde_json::json!([]));
+        }
+        let before = format!("{MEMBERS}/ben/statements?period=day&before=2026-03-01T00:00:00Z");
+        assert_eq!(client.get(&before).await.json()["periods"], serde_json::json!([]));
+        for bad in ["period=week", "format=xml", "limit=0"] {
+            assert_eq!(client.get(&format!("{MEMBERS}/ben/statements?{bad}")).await.status, 400, "{bad}");
+        }
+    })
+    .await;
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn statements_are_given_as_csv(pool: PgPool) {
+    with_server(pool, async |client| {
+        let answer = client.get(&format!("{MEMBERS}/anna/statements?format=csv&limit=1")).await;
+        assert_eq!(answer.header("content-type"), Some("text/csv; charset=utf-8"));
+        assert_eq!(answer.header("x-next-before"), Some("2026-03-01T12:00:00+00:00"));
+        let lines: Vec<&str> = answer.body.lines().collect();
+        let cells: Vec<Vec<&str>> = lines.iter().map(|line| line.split(',').collect()).collect();
+        assert_eq!(cells.len(), 2);
+        assert_eq!(cells[0].len(), cells[1].len());
+        let cell = |name: &str| cells[1][cells[0].iter().position(|head| *head == name).unwrap()];
+        assert_eq!((cell("net_nano"), cell("import_wh"), cell("production_wh")), ("191600000", "0", "1200"));
+        assert_eq!((cell("trade_ids"), cell("readings")), ("1 2", "m-a1/1/1 m-a1/1/2"));
+        assert_eq!((cell("batch_status"), cell("block_number")), ("final", "42"));
+        let days = client.get(&format!("{MEMBERS}/anna/statements?format=csv&period=month")).await.body;
+        assert!(days.starts_with("period_start,slots,settled_slots,import_wh,"), "{days}");
+        assert!(days.contains("2026-03-01T00:00:00+00:00,1,1,0,1000,1200,false,"), "{days}");
     })
     .await;
 }

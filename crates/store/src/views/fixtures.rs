@@ -1,9 +1,11 @@
 //! A small community with known figures, for the tests of whoever reads through these views.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use receipt::SlotRevision;
+use receipt::merkle::Tree;
 use sqlx::PgPool;
 
-use crate::StoreError;
+use crate::{StoreError, communities, receipts, statements};
 
 /// When the fixture's story stops: five minutes into its second slot, in seconds since 1970.
 const NOW_UNIX_S: i64 = 1_772_367_600;
@@ -20,6 +22,27 @@ pub fn now() -> DateTime<Utc> {
 /// [`StoreError`] if they are there already.
 pub async fn insert(pool: &PgPool) -> Result<(), StoreError> {
     sqlx::raw_sql(include_str!("fixtures.sql")).execute(pool).await?;
+    commit_to_the_statements(pool).await
+}
+
+/// Gives the settled batch the root of its statements, so that receipts can be made of them.
+async fn commit_to_the_statements(pool: &PgPool) -> Result<(), StoreError> {
+    for community in communities::all(pool).await? {
+        let Some(domain) = receipts::domain(&community)? else { continue };
+        let (id, start) = (&community.community_id, now() - TimeDelta::minutes(20));
+        let slot = SlotRevision { start, end: start + community.slot_length.delta(), revision: 0 };
+        let rows = statements::of_slot(pool, id, start, 0).await?;
+        let root = Tree::new(receipts::leaves(&domain, &slot, &rows)).map(|tree| tree.root());
+        let root = root.unwrap_or_default();
+        sqlx::query!(
+            "UPDATE batches SET statement_root = $2 WHERE community_id = $1 AND slot_start = $3",
+            id.as_str(),
+            &root[..],
+            start
+        )
+        .execute(pool)
+        .await?;
+    }
     Ok(())
 }
 

@@ -78,17 +78,17 @@ INSERT INTO statements (community_id, slot_start, revision, account_id, import_w
     closing_bought_nano, closing_sold_wh, closing_sold_nano, residual_import_wh, residual_export_wh,
     residual_nano, network_fee_nano, platform_fee_nano, net_nano, base_nano, salt) VALUES
     ('demo', '2026-03-01T12:00Z', 0, 'anna', 0, 1000, 1200, false, 0, 0, 600, 118000000, 0, 0, 400, 73600000,
-     0, 0, 0, 0, 0, 191600000, 80000000, '\x01'),
+     0, 0, 0, 0, 0, 191600000, 80000000, decode(repeat('01', 32), 'hex')),
     ('demo', '2026-03-01T12:00Z', 0, 'ben', 800, 0, NULL, false, 600, -118000000, 0, 0, 114, -20976000, 0, 0,
-     86, 0, -27520000, -21420000, -1428000, -189344000, -256000000, '\x02'),
+     86, 0, -27520000, -21420000, -1428000, -189344000, -256000000, decode(repeat('02', 32), 'hex')),
     ('demo', '2026-03-01T12:00Z', 0, 'cara', 500, 0, NULL, true, 0, 0, 0, 0, 286, -52624000, 0, 0,
-     214, 0, -68480000, -8580000, -572000, -130256000, -160000000, '\x03'),
+     214, 0, -68480000, -8580000, -572000, -130256000, -160000000, decode(repeat('03', 32), 'hex')),
     ('demo', '2026-03-01T12:00Z', 0, 'grid', 0, 0, NULL, false, 0, 0, 0, 0, 0, 0, 0, 0,
-     0, 0, 96000000, 0, 0, 96000000, 0, '\x04'),
+     0, 0, 96000000, 0, 0, 96000000, 0, decode(repeat('04', 32), 'hex')),
     ('demo', '2026-03-01T12:00Z', 0, 'network', 0, 0, NULL, false, 0, 0, 0, 0, 0, 0, 0, 0,
-     0, 0, 0, 30000000, 0, 30000000, 0, '\x05'),
+     0, 0, 0, 30000000, 0, 30000000, 0, decode(repeat('05', 32), 'hex')),
     ('demo', '2026-03-01T12:00Z', 0, 'platform', 0, 0, NULL, false, 0, 0, 0, 0, 0, 0, 0, 0,
-     0, 0, 0, 0, 2000000, 2000000, 0, '\x06');
+     0, 0, 0, 0, 2000000, 2000000, 0, decode(repeat('06', 32), 'hex'));
 
 -- Cara holds 100 000 000 only: her position is capped, and the reserve covers the rest.
 INSERT INTO batches (community_id, batch_id, slot_start, revision, statement_root, status, final_at)

@@ -4,7 +4,7 @@ use ethers::abi::{Abi, Token};
 use ethers::types::{Address as EthAddress, Bytes, NameOrAddress, U256};
 use serde::Deserialize;
 
-use crate::chain::{Address, Call, ChainError, Position, to_base_units};
+use crate::chain::{Address, Call, ChainError, Position, TokenScale};
 
 const CREDIT: &str = include_str!("../../../contracts/artifacts/EnergyCredit.json");
 const CURRENCY: &str = include_str!("../../../contracts/artifacts/DemoEuro.json");
@@ -22,6 +22,7 @@ pub(super) struct Contracts {
     credit: Artifact,
     currency: Artifact,
     authority: Artifact,
+    scale: TokenScale,
 }
 
 impl Contracts {
@@ -29,7 +30,7 @@ impl Contracts {
     ///
     /// # Errors
     /// [`ChainError::Setup`] if one is not what `scripts/artifacts.mjs` writes.
-    pub(super) fn load() -> Result<Self, ChainError> {
+    pub(super) fn load(scale: TokenScale) -> Result<Self, ChainError> {
         let read = |name: &str, text| {
             serde_json::from_str(text)
                 .map_err(|error| ChainError::Setup(format!("the artifact of {name} cannot be used: {error}")))
@@ -38,6 +39,7 @@ impl Contracts {
             credit: read("EnergyCredit", CREDIT)?,
             currency: read("DemoEuro", CURRENCY)?,
             authority: read("AccessManager", AUTHORITY)?,
+            scale,
         })
     }
 
@@ -75,7 +77,7 @@ impl Contracts {
                 (Some(authority), self.authority.call("renounceRole", &[number(*role), address(holder)])?)
             }
             Call::Mint { currency, to, amount } => {
-                let arguments = [address(to), base_units(*amount)?];
+                let arguments = [address(to), base_units(self.scale, *amount)?];
                 (Some(currency), self.currency.call("mint", &arguments)?)
             }
             Call::ApproveAll { currency, spender } => {
@@ -83,11 +85,12 @@ impl Contracts {
                 (Some(currency), self.currency.call("approve", &arguments)?)
             }
             Call::DepositFor { credit, account, amount } => {
-                let arguments = [address(account), base_units(*amount)?];
+                let arguments = [address(account), base_units(self.scale, *amount)?];
                 (Some(credit), self.credit.call("depositFor", &arguments)?)
             }
             Call::Settle { credit, batch_id, slot_from_s, slot_to_s, statement_root, positions } => {
-                let words = positions.iter().map(|p| Token::FixedBytes(packed(p).to_vec())).collect();
+                let word = |p| Ok(Token::FixedBytes(packed(self.scale, p)?.to_vec()));
+                let words = positions.iter().map(word).collect::<Result<_, ChainError>>()?;
                 let arguments = [
                     Token::FixedBytes(batch_id.0.to_vec()),
                     number(*slot_from_s),
@@ -104,6 +107,29 @@ impl Contracts {
     /// The calldata of `settledRoot`.
     pub(super) fn settled_root(&self, batch_id: &[u8; 32]) -> Result<Bytes, ChainError> {
         self.credit.call("settledRoot", &[Token::FixedBytes(batch_id.to_vec())])
+    }
+
+    /// The calldata of `verifyReceipt`.
+    pub(super) fn verify_receipt(
+        &self,
+        batch_id: &[u8; 32],
+        leaf: &[u8; 32],
+        proof: &[[u8; 32]],
+    ) -> Result<Bytes, ChainError> {
+        let proof = proof.iter().map(|sibling| Token::FixedBytes(sibling.to_vec())).collect();
+        let arguments =
+            [Token::FixedBytes(batch_id.to_vec()), Token::FixedBytes(leaf.to_vec()), Token::Array(proof)];
+        self.credit.call("verifyReceipt", &arguments)
+    }
+
+    /// The calldata of `decimals`, the same for every token.
+    pub(super) fn decimals(&self) -> Result<Bytes, ChainError> {
+        self.credit.call("decimals", &[])
+    }
+
+    /// The calldata of `CURRENCY`.
+    pub(super) fn currency(&self) -> Result<Bytes, ChainError> {
+        self.credit.call("CURRENCY", &[])
     }
 
     /// The calldata of `balanceOf`.
@@ -153,18 +179,22 @@ fn number(value: u64) -> Token {
     Token::Uint(U256::from(value))
 }
 
-fn base_units(amount: domain::units::Money) -> Result<Token, ChainError> {
-    let units = u128::try_from(to_base_units(amount))
+fn base_units(scale: TokenScale, amount: domain::units::Money) -> Result<Token, ChainError> {
+    let units = u128::try_from(whole(scale, amount)?)
         .map_err(|_| ChainError::Setup("an amount to mint or deposit is negative".into()))?;
     Ok(Token::Uint(U256::from(units)))
 }
 
+fn whole(scale: TokenScale, amount: domain::units::Money) -> Result<i128, ChainError> {
+    scale.to_base_units(amount).map_err(|error| ChainError::Setup(error.to_string()))
+}
+
 /// A position in one word: the account to the left, the amount in 96 bits of two's complement.
-fn packed(position: &Position) -> [u8; 32] {
+fn packed(scale: TokenScale, position: &Position) -> Result<[u8; 32], ChainError> {
     let mut word = [0; 32];
     word[..20].copy_from_slice(&position.account.0);
-    word[20..].copy_from_slice(&to_base_units(position.amount).to_be_bytes()[4..]);
-    word
+    word[20..].copy_from_slice(&whole(scale, position.amount)?.to_be_bytes()[4..]);
+    Ok(word)
 }
 
 #[cfg(test)]
@@ -175,15 +205,16 @@ mod tests {
     #[test]
     fn positions_are_packed_as_the_contract_says() {
         let account = Address([0xab; 20]);
-        let debtor = packed(&Position { account, amount: Money::from_nano(-1) });
+        let packed = |amount| packed(TokenScale::ETHER, &Position { account, amount }).unwrap();
+        let debtor = packed(Money::from_nano(-1));
         assert_eq!(hex::encode(debtor), format!("{}ffffffffffffffffc4653600", "ab".repeat(20)));
-        let creditor = packed(&Position { account, amount: Money::from_nano(1) });
+        let creditor = packed(Money::from_nano(1));
         assert_eq!(hex::encode(creditor), format!("{}00000000000000003b9aca00", "ab".repeat(20)));
     }
 
     #[test]
     fn roles_are_set_for_the_functions_that_the_contract_has() {
-        let contracts = Contracts::load().unwrap();
+        let contracts = Contracts::load(TokenScale::ETHER).unwrap();
         assert_eq!(hex::encode(contracts.credit.selector("settle").unwrap()), "da5cc4be");
         assert_eq!(hex::encode(contracts.credit.selector("pause").unwrap()), "8456cb59");
         assert!(contracts.credit.selector("nothing").is_err());

@@ -94,8 +94,8 @@ mod tests {
 
     #[test]
     fn a_revert_is_named_by_the_contract() {
-        let contracts = Contracts::load().unwrap();
-        let selector = hex::encode(&crate::merkle::keccak256(&[b"BatchAlreadySettled(bytes32)"])[..4]);
+        let contracts = Contracts::load(crate::chain::TokenScale::ETHER).unwrap();
+        let selector = hex::encode(&receipt::merkle::keccak256(&[b"BatchAlreadySettled(bytes32)"])[..4]);
         let data = serde_json::json!(format!("0x{selector}{}", "00".repeat(32)));
         let error = JsonRpcError { code: 3, message: "execution reverted".to_owned(), data: Some(data) };
         let error = ProviderError::JsonRpcClientError(Box::new(HttpClientError::JsonRpcError(error)));

@@ -1,6 +1,6 @@
 //! Keys: the settlement account's, and the master seed of the custodial accounts.
 //!
-//! Both files hold 64 hex digits and are readable by their owner only.
+//! Each is in an encrypted keystore, or in a file of 64 hex digits readable by its owner only.
 
 use std::path::Path;
 
@@ -29,6 +29,14 @@ pub enum KeyError {
         /// What it should hold.
         what: &'static str,
     },
+    /// An encrypted keystore.
+    #[error("the keystore {path} {problem}")]
+    Keystore {
+        /// Which file.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A seed gives no key at an index; there is one such in 2^127.
     #[error("no key can be derived at index {index}: use another index")]
     Derivation {
@@ -48,6 +56,14 @@ impl SignerKey {
     /// [`KeyError`] if the file is missing or holds no key.
     pub fn read(path: &Path) -> Result<Self, KeyError> {
         Self::parse(path, &secret::read(path)?)
+    }
+
+    /// Opens an encrypted keystore with the password that a file holds.
+    ///
+    /// # Errors
+    /// [`KeyError`] if either file cannot be used, or the password is wrong.
+    pub fn from_keystore(path: &Path, password_file: &Path) -> Result<Self, KeyError> {
+        super::keystore::open(path, password_file).map(Self)
     }
 
     /// Reads the key, or makes the file from `entropy`, which must be random and secret.
@@ -87,6 +103,15 @@ impl CustodialAccounts {
         Self::parse(path, &secret::read(path)?)
     }
 
+    /// Opens an encrypted keystore, whose key is the seed, with the password that a file holds.
+    ///
+    /// # Errors
+    /// [`KeyError`] if either file cannot be used, or the password is wrong.
+    pub fn from_keystore(path: &Path, password_file: &Path) -> Result<Self, KeyError> {
+        let seed: [u8; 32] = super::keystore::open(path, password_file)?.signer().to_bytes().into();
+        Self::of_seed(&seed).ok_or_else(|| content(path, "a seed"))
+    }
+
     /// Reads the seed, or makes the file from `entropy`, which must be random and secret.
     ///
     /// # Errors
@@ -96,10 +121,11 @@ impl CustodialAccounts {
     }
 
     fn parse(path: &Path, secret: &Secret) -> Result<Self, KeyError> {
-        let derived = seed_bytes(secret).and_then(|seed| {
-            XPriv::root_from_seed(&seed, None).and_then(|root| root.derive_path(ACCOUNTS_PATH)).ok()
-        });
-        derived.map(Self).ok_or_else(|| content(path, "a seed"))
+        seed_bytes(secret).and_then(|seed| Self::of_seed(&seed)).ok_or_else(|| content(path, "a seed"))
+    }
+
+    fn of_seed(seed: &[u8; 32]) -> Option<Self> {
+        XPriv::root_from_seed(seed, None).and_then(|root| root.derive_path(ACCOUNTS_PATH)).ok().map(Self)
     }
 
     /// The address at an index. An index is given once and never changes its owner.
@@ -114,13 +140,13 @@ impl CustodialAccounts {
     }
 }
 
-fn seed_bytes(secret: &Secret) -> Option<[u8; 32]> {
+pub(super) fn seed_bytes(secret: &Secret) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     let digits = secret.expose().trim();
     hex::decode_to_slice(digits.strip_prefix("0x").unwrap_or(digits), &mut bytes).ok().map(|()| bytes)
 }
 
-fn content(path: &Path, what: &'static str) -> KeyError {
+pub(super) fn content(path: &Path, what: &'static str) -> KeyError {
     KeyError::Content { path: path.display().to_string(), what }
 }
 

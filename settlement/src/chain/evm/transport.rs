@@ -1,6 +1,6 @@
-//! JSON-RPC over HTTP with time-outs and a bound on what is read, for ethers' provider.
+//! JSON-RPC over HTTP with time-outs, a bound on what is read and failover, for ethers' provider.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,13 +15,29 @@ use crate::chain::ChainError;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Receipts and balances are small; a node that sends more than this is not one.
 const MAX_RESPONSE_BYTES: usize = 8 * 1024 * 1024;
+const LIMIT_EXCEEDED: i64 = -32_005;
+const CHAIN_ID_METHOD: &str = "eth_chainId";
 
-/// A connection to one node.
+/// A connection to a node, and to others that stand in for it.
+///
+/// The node in use stays in use until it fails; then the next of the list is tried, once round. What
+/// one node says is not compared with another: the state machine above expects a node to lag, and
+/// believes only what is deep enough.
 #[derive(Debug)]
 pub(super) struct Transport {
     client: reqwest::Client,
-    url: Url,
+    nodes: Vec<Node>,
+    current: AtomicUsize,
+    expected_chain_id: Option<u64>,
     next_id: AtomicU64,
+}
+
+/// One endpoint.
+#[derive(Debug)]
+struct Node {
+    url: Url,
+    /// Whether it has said that it serves the expected chain since it last failed.
+    is_trusted: AtomicBool,
 }
 
 /// A request failed.
@@ -39,6 +55,28 @@ pub(super) enum TransportError {
     /// The node's own error.
     #[error("{0}")]
     Node(#[from] JsonRpcError),
+    /// It stands in for another node, but for another chain.
+    #[error("it serves chain {actual} instead of {expected}")]
+    WrongChain {
+        /// What it serves.
+        actual: String,
+        /// The configured chain id.
+        expected: u64,
+    },
+    /// There is more than one node, and each of them failed.
+    #[error("every node of [chain] rpc_urls failed: {0}")]
+    Every(String),
+}
+
+impl TransportError {
+    /// Whether another node may do better. What a node answers about a call it would answer again.
+    fn is_of_the_node(&self) -> bool {
+        match self {
+            Self::Http(_) | Self::TooLarge | Self::Json(_) | Self::WrongChain { .. } | Self::Every(_) => true,
+            // What providers answer beyond a rate limit (EIP-1474).
+            Self::Node(error) => error.code == LIMIT_EXCEEDED,
+        }
+    }
 }
 
 impl From<TransportError> for ProviderError {
@@ -58,11 +96,19 @@ impl RpcError for TransportError {
 }
 
 impl Transport {
-    /// Sets up a client; nothing is sent.
+    /// Sets up a client; nothing is sent. With an expected chain id, a node that stands in for another
+    /// must say first that it serves that chain.
     ///
     /// # Errors
-    /// [`ChainError::Setup`] if TLS cannot be set up.
-    pub(super) fn new(url: Url, timeout: Duration) -> Result<Self, ChainError> {
+    /// [`ChainError::Setup`] if there is no node, or TLS cannot be set up.
+    pub(super) fn new(
+        urls: Vec<Url>,
+        expected_chain_id: Option<u64>,
+        timeout: Duration,
+    ) -> Result<Self, ChainError> {
+        if urls.is_empty() {
+            return Err(ChainError::Setup("no chain node is configured: set [chain] rpc_url".to_owned()));
+        }
         // Whoever installs a provider first wins; any is as good, and a second try changes nothing.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
@@ -73,12 +119,68 @@ impl Transport {
             .map_err(|error| {
                 ChainError::Setup(format!("cannot set up the connection to the chain: {error}"))
             })?;
-        Ok(Self { client, url, next_id: AtomicU64::new(1) })
+        let is_only = urls.len() == 1;
+        let nodes = urls.into_iter().map(|url| Node { url, is_trusted: AtomicBool::new(is_only) }).collect();
+        let (current, next_id) = (AtomicUsize::new(0), AtomicU64::new(1));
+        Ok(Self { client, nodes, current, expected_chain_id, next_id })
     }
 
-    async fn post(&self, body: &Value) -> Result<Vec<u8>, TransportError> {
+    /// Asks one node, after its chain if that is not known yet.
+    async fn ask(&self, node: &Node, method: &str, params: &Value) -> Result<Value, TransportError> {
+        if let Some(expected) = self.expected_chain_id
+            && method != CHAIN_ID_METHOD
+            && !node.is_trusted.load(Ordering::Relaxed)
+        {
+            let actual = self.post(&node.url, CHAIN_ID_METHOD, &json!([])).await?;
+            let actual = actual.as_str().unwrap_or_default().to_owned();
+            if actual != format!("{expected:#x}") {
+                return Err(TransportError::WrongChain { actual, expected });
+            }
+            node.is_trusted.store(true, Ordering::Relaxed);
+        }
+        self.post(&node.url, method, params).await
+    }
+
+    /// Asks the node in use, and then each other one until one can answer.
+    async fn ask_any(&self, method: &str, params: &Value) -> Result<Value, TransportError> {
+        let first = self.current.load(Ordering::Relaxed);
+        let mut failures = Vec::new();
+        for turn in 0..self.nodes.len() {
+            let at = (first + turn) % self.nodes.len();
+            let Some(node) = self.nodes.get(at) else { break };
+            match self.ask(node, method, params).await {
+                Err(error) if error.is_of_the_node() => {
+                    if self.nodes.len() == 1 {
+                        return Err(error);
+                    }
+                    node.is_trusted.store(false, Ordering::Relaxed);
+                    let name = super::host_and_port(&node.url);
+                    tracing::warn!(node = name, %error, "a chain node failed; the next one is asked");
+                    failures.push(format!("{name}: {error}"));
+                }
+                answer => {
+                    self.current.store(at, Ordering::Relaxed);
+                    return answer;
+                }
+            }
+        }
+        Err(TransportError::Every(failures.join("; ")))
+    }
+
+    async fn post(&self, url: &Url, method: &str, params: &Value) -> Result<Value, TransportError> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let body = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        let mut answer: Value = serde_json::from_slice(&self.exchange(url, &body).await?)?;
+        let error = answer.get_mut("error").map(Value::take).unwrap_or_default();
+        if !error.is_null() {
+            return Err(serde_json::from_value::<JsonRpcError>(error)?.into());
+        }
+        Ok(answer.get_mut("result").map(Value::take).unwrap_or_default())
+    }
+
+    async fn exchange(&self, url: &Url, body: &Value) -> Result<Vec<u8>, TransportError> {
         let http = |error: reqwest::Error| TransportError::Http(service::cli::one_line(&error.without_url()));
-        let mut response = self.client.post(self.url.clone()).json(body).send().await.map_err(http)?;
+        let mut response = self.client.post(url.clone()).json(body).send().await.map_err(http)?;
         // Some nodes answer an error of the call with a status of 4xx or 5xx and JSON all the same.
         let status = response.status();
         let mut bytes = Vec::new();
@@ -101,18 +203,11 @@ impl JsonRpcClient for Transport {
         T: std::fmt::Debug + Serialize + Send + Sync,
         R: DeserializeOwned + Send,
     {
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         // A method without parameters is called with an empty list, which all nodes take.
         let params = match serde_json::to_value(params)? {
             Value::Null => json!([]),
             params => params,
         };
-        let body = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
-        let mut answer: Value = serde_json::from_slice(&self.post(&body).await?)?;
-        let error = answer.get_mut("error").map(Value::take).unwrap_or_default();
-        if !error.is_null() {
-            return Err(serde_json::from_value::<JsonRpcError>(error)?.into());
-        }
-        Ok(serde_json::from_value(answer.get_mut("result").map(Value::take).unwrap_or_default())?)
+        Ok(serde_json::from_value(self.ask_any(method, &params).await?)?)
     }
 }

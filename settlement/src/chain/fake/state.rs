@@ -5,21 +5,41 @@ use std::collections::{HashMap, HashSet};
 use domain::ids::BatchId;
 use domain::units::Money;
 
-use crate::chain::{Address, Call, Position};
-use crate::merkle::keccak256;
+use crate::chain::{Address, Call, MovementKind, Position, TokenScale};
+use receipt::merkle::keccak256;
 
 /// The state after a block; cloned for each, so that blocks can be taken back.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct State {
     pub(super) nonce: u64,
     pub(super) contracts: HashSet<Address>,
     pub(super) credits: HashMap<Address, Money>,
     /// The statement root of each batch.
     pub(super) settled: HashMap<BatchId, [u8; 32]>,
+    pub(super) scale: TokenScale,
+    /// The currency of each credit contract.
+    pub(super) wrapped: HashMap<Address, Address>,
     currency: HashMap<Address, Money>,
     approved: bool,
     roles: HashSet<(u64, Address)>,
     settler_role: Option<u64>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            nonce: 0,
+            contracts: HashSet::new(),
+            credits: HashMap::new(),
+            settled: HashMap::new(),
+            scale: TokenScale::ETHER,
+            wrapped: HashMap::new(),
+            currency: HashMap::new(),
+            approved: false,
+            roles: HashSet::new(),
+            settler_role: None,
+        }
+    }
 }
 
 impl State {
@@ -33,8 +53,13 @@ impl State {
     /// Does what a transaction of `sender` says, or nothing and says why not.
     pub(super) fn apply(&mut self, sender: Address, nonce: u64, call: &Call) -> Result<(), String> {
         match call {
-            Call::DeployCurrency { .. } | Call::DeployCredit(_) => {
+            Call::DeployCurrency { .. } => {
                 self.contracts.insert(Self::contract_address(&sender, nonce));
+            }
+            Call::DeployCredit(settings) => {
+                let address = Self::contract_address(&sender, nonce);
+                self.contracts.insert(address);
+                self.wrapped.insert(address, settings.currency);
             }
             Call::DeployAuthority { administrator } => {
                 self.contracts.insert(Self::contract_address(&sender, nonce));
@@ -99,6 +124,20 @@ impl State {
         add(&mut self.credits, account, amount)
     }
 
+    /// What somebody else's transaction does to an account's credits.
+    pub(super) fn move_elsewhere(
+        &mut self,
+        kind: MovementKind,
+        account: &Address,
+        amount: Money,
+    ) -> Result<(), String> {
+        let signed = match kind {
+            MovementKind::Deposit => amount,
+            MovementKind::Withdrawal => amount.checked_neg().map_err(|error| error.to_string())?,
+        };
+        add(&mut self.credits, account, signed)
+    }
+
     fn settle(
         &mut self,
         sender: Address,
@@ -122,6 +161,7 @@ impl State {
         }
         let mut credits = self.credits.clone();
         for position in positions {
+            self.scale.to_base_units(position.amount).map_err(|error| error.to_string())?;
             add(&mut credits, &position.account, position.amount)?;
         }
         self.credits = credits;

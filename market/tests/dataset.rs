@@ -1,0 +1,222 @@
+//! What a data set may look like, and that everything else is refused with its place.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::Path;
+
+use market::dataset::{DataSet, Limits, PROFILES_FILE, SITES_FILE};
+use tempfile::TempDir;
+
+const SITES_HEADER: &str =
+    "site_id,connection_node,load_kinds,load_profiles,load_peak_w,pv_peak_w,battery_wh,battery_w\n";
+const SITES: &str =
+    "a,Bus 1,household,H0,4000,0,0,0\nb,Bus 2,household+heat_pump,H0+Air,9000,8000,5000,2500\n";
+const PROFILES_HEADER: &str = "slot_start,site_id,load_w,pv_w\n";
+const PROFILES: &str = "2016-01-18T00:00:00Z,a,100,0\n2016-01-18T00:00:00Z,b,200,50\n\
+                        2016-01-18T00:15:00Z,b,300,900\n2016-01-18T00:15:00Z,a,110,0\n";
+
+fn folder(sites: &[u8], profiles: &[u8]) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join(SITES_FILE), sites).unwrap();
+    std::fs::write(dir.path().join(PROFILES_FILE), profiles).unwrap();
+    dir
+}
+
+fn sites_error(sites: &str) -> String {
+    let dir = folder(sites.as_bytes(), format!("{PROFILES_HEADER}{PROFILES}").as_bytes());
+    DataSet::read(dir.path()).unwrap_err().to_string()
+}
+
+fn profiles_error(profiles: &str) -> String {
+    let dir = folder(format!("{SITES_HEADER}{SITES}").as_bytes(), profiles.as_bytes());
+    DataSet::read(dir.path()).unwrap_err().to_string()
+}
+
+#[track_caller]
+fn assert_says(error: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(error.contains(part), "`{part}` is missing in: {error}");
+    }
+    assert!(!error.contains('\n'), "one line only: {error}");
+}
+
+#[test]
+fn a_small_data_set_is_read_whatever_the_order_of_sites_in_a_slot() {
+    let dir = folder(
+        format!("{SITES_HEADER}{SITES}").as_bytes(),
+        format!("{PROFILES_HEADER}{PROFILES}").as_bytes(),
+    );
+    let data = DataSet::read(dir.path()).unwrap();
+    assert_eq!(data.slot_seconds, 900);
+    assert_eq!(data.sites.len(), 2);
+    assert_eq!(data.sites[1].load_kinds, ["household", "heat_pump"]);
+    assert_eq!((data.sites[1].battery_wh, data.sites[1].battery_w), (5_000, 2_500));
+    assert_eq!(data.rows[1].powers[0].net_w(), 110);
+    assert_eq!(data.rows[1].powers[1].net_w(), -600);
+}
+
+#[test]
+fn windows_line_ends_and_a_byte_order_mark_are_read() {
+    let sites = format!("\u{feff}{SITES_HEADER}{SITES}").replace('\n', "\r\n");
+    let profiles = format!("\u{feff}{PROFILES_HEADER}{PROFILES}").replace('\n', "\r\n");
+    let dir = folder(sites.as_bytes(), profiles.as_bytes());
+    assert_eq!(DataSet::read(dir.path()).unwrap().rows.len(), 2);
+}
+
+#[test]
+fn the_data_of_this_repository_is_read() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/devnet/data/simbench-lv-rural");
+    let data = DataSet::read(&dir).unwrap();
+    assert_eq!((data.sites.len(), data.rows.len(), data.slot_seconds), (13, 672, 900));
+    assert!(data.rows.iter().all(|row| row.powers.len() == 13));
+}
+
+#[test]
+fn days_may_be_skipped_but_the_grid_must_be_kept() {
+    let later = PROFILES.replace("2016-01-18", "2016-06-10");
+    let dir = folder(
+        format!("{SITES_HEADER}{SITES}").as_bytes(),
+        format!("{PROFILES_HEADER}{PROFILES}{later}").as_bytes(),
+    );
+    let data = DataSet::read(dir.path()).unwrap();
+    assert_eq!((data.rows.len(), data.slot_seconds), (4, 900));
+
+    let shifted = later.replace("T00:", "T07:").replace(":15:00Z", ":20:00Z").replace(":00:00Z", ":05:00Z");
+    let error = profiles_error(&format!("{PROFILES_HEADER}{PROFILES}{shifted}"));
+    assert_says(&error, &["profiles.csv, line 6, column `slot_start`", "2016-06-10T07:05:00Z", "900 s"]);
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = DataSet::read(dir.path()).unwrap_err().to_string();
+    assert_says(&error, &["sites.csv: cannot be read", "give a folder that holds"]);
+}
+
+#[test]
+fn a_folder_in_place_of_a_file_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join(SITES_FILE)).unwrap();
+    let error = DataSet::read(dir.path()).unwrap_err().to_string();
+    assert_says(&error, &["sites.csv: cannot be read", "not a file"]);
+}
+
+#[test]
+fn an_empty_file_is_refused() {
+    assert_says(&sites_error(""), &["sites.csv: the file is empty", "site_id,connection_node"]);
+    assert_says(&sites_error(SITES_HEADER), &["sites.csv: the file is empty"]);
+    assert_says(&profiles_error(""), &["profiles.csv: the file is empty"]);
+    assert_says(&profiles_error(PROFILES_HEADER), &["profiles.csv: the file is empty"]);
+}
+
+#[test]
+fn another_header_is_refused() {
+    let error = profiles_error(PROFILES);
+    assert_says(
+        &error,
+        &["profiles.csv, line 1: the header is", "make it exactly `slot_start,site_id,load_w,pv_w`"],
+    );
+    assert_says(&sites_error(&SITES_HEADER.replace("battery_w\n", "battery_kw\n")), &["sites.csv, line 1"]);
+}
+
+#[test]
+fn a_wrong_number_of_columns_is_refused() {
+    let error = profiles_error(&format!("{PROFILES_HEADER}2016-01-18T00:00:00Z,a,100\n"));
+    assert_says(&error, &["profiles.csv, line 2: 3 columns instead of 4"]);
+    let error = sites_error(&format!("{SITES_HEADER}a,Bus 1,household,H0,4000,0,0,0,7\n"));
+    assert_says(&error, &["sites.csv, line 2: 9 columns instead of 8"]);
+}
+
+#[test]
+fn bad_utf8_is_refused_at_its_line() {
+    let mut profiles = format!("{PROFILES_HEADER}{PROFILES}").into_bytes();
+    profiles.extend_from_slice(b"2016-01-18T00:30:00Z,\xff,1,1\n");
+    let dir = folder(format!("{SITES_HEADER}{SITES}").as_bytes(), &profiles);
+    let error = DataSet::read(dir.path()).unwrap_err().to_string();
+    assert_says(&error, &["profiles.csv, line 6: not UTF-8"]);
+}
+
+#[test]
+fn site_ids_are_checked() {
+    let error = sites_error(&format!("{SITES_HEADER}a/b,Bus 1,household,H0,4000,0,0,0\n"));
+    assert_says(&error, &["sites.csv, line 2, column `site_id`: `a/b` is no site id"]);
+    let error = sites_error(&format!("{SITES_HEADER},Bus 1,household,H0,4000,0,0,0\n"));
+    assert_says(&error, &["line 2, column `site_id`"]);
+    let error = sites_error(&format!("{SITES_HEADER}{SITES}a,Bus 3,household,H0,4000,0,0,0\n"));
+    assert_says(&error, &["line 4, column `site_id`: site `a` is listed twice"]);
+}
+
+#[test]
+fn an_unknown_site_is_refused() {
+    let error = profiles_error(&format!("{PROFILES_HEADER}2016-01-18T00:00:00Z,zz,1,1\n"));
+    assert_says(&error, &["profiles.csv, line 2, column `site_id`: site `zz` is not in sites.csv"]);
+}
+
+#[test]
+fn a_cell_twice_is_refused() {
+    let twice = format!("{PROFILES_HEADER}2016-01-18T00:00:00Z,a,1,1\n2016-01-18T00:00:00Z,a,1,1\n");
+    let error = profiles_error(&twice);
+    assert_says(&error, &["profiles.csv, line 3, column `site_id`", "twice in slot 2016-01-18T00:00:00Z"]);
+}
+
+#[test]
+fn a_missing_cell_is_refused_in_the_middle_and_at_the_end() {
+    let first = PROFILES.lines().next().unwrap();
+    let rest: String = PROFILES.lines().skip(2).map(|line| format!("{line}\n")).collect();
+    let error = profiles_error(&format!("{PROFILES_HEADER}{first}\n{rest}"));
+    assert_says(&error, &["profiles.csv, line 2", "slot 2016-01-18T00:00:00Z has no line for site `b`"]);
+
+    let error = profiles_error(&format!("{PROFILES_HEADER}{PROFILES}2016-01-18T00:30:00Z,b,1,1\n"));
+    assert_says(&error, &["profiles.csv, line 6", "slot 2016-01-18T00:30:00Z has no line for site `a`"]);
+}
+
+#[test]
+fn quantities_are_whole_and_without_sign() {
+    let with = |load: &str| profiles_error(&format!("{PROFILES_HEADER}2016-01-18T00:00:00Z,a,{load},0\n"));
+    assert_says(&with("12.5"), &["line 2, column `load_w`: `12.5` is no whole number"]);
+    assert_says(&with("1e3"), &["no whole number"]);
+    assert_says(&with("NaN"), &["no whole number"]);
+    assert_says(&with(" 5"), &["no whole number"]);
+    assert_says(&with("+5"), &["no whole number"]);
+    assert_says(&with("-5"), &["line 2, column `load_w`: `-5` is negative"]);
+    assert_says(&with(""), &["line 2, column `load_w`: the cell is empty"]);
+    assert_says(&with("10000001"), &["more than the 10000000 allowed"]);
+    assert_says(&with("99999999999999999999"), &["more than the 10000000 allowed"]);
+    let error = sites_error(&format!("{SITES_HEADER}a,Bus 1,household,H0,4000,0,x,0\n"));
+    assert_says(&error, &["sites.csv, line 2, column `battery_wh`: `x` is no whole number"]);
+}
+
+#[test]
+fn times_are_utc_and_ascending() {
+    let with = |time: &str| profiles_error(&format!("{PROFILES_HEADER}{time},a,1,1\n"));
+    assert_says(&with("yesterday"), &["line 2, column `slot_start`: `yesterday` is no UTC time"]);
+    assert_says(&with("2016-01-18T00:00:00+01:00"), &["no UTC time"]);
+    assert_says(&with("2016-02-30T00:00:00Z"), &["no UTC time"]);
+    let back = PROFILES.replace("T00:15", "T23:15").replace("01-18T23", "01-17T23");
+    let error = profiles_error(&format!("{PROFILES_HEADER}{back}"));
+    assert_says(
+        &error,
+        &["line 4, column `slot_start`", "2016-01-17T23:15:00Z comes after 2016-01-18T00:00:00Z"],
+    );
+}
+
+#[test]
+fn the_slot_length_must_be_known_and_divide_the_hour() {
+    let one: String = PROFILES.lines().take(2).map(|line| format!("{line}\n")).collect();
+    assert_says(&profiles_error(&format!("{PROFILES_HEADER}{one}")), &["only one slot"]);
+    let odd = PROFILES.replace("T00:15", "T00:14");
+    assert_says(&profiles_error(&format!("{PROFILES_HEADER}{odd}")), &["840 s that divides the hour"]);
+}
+
+#[test]
+fn absurd_sizes_are_refused_early() {
+    let dir = folder(
+        format!("{SITES_HEADER}{SITES}").as_bytes(),
+        format!("{PROFILES_HEADER}{PROFILES}").as_bytes(),
+    );
+    let error = |limits: Limits| DataSet::read_within(dir.path(), &limits).unwrap_err().to_string();
+    let limits = Limits::default();
+    assert_says(&error(Limits { file_bytes: 20, ..limits }), &["sites.csv: the file has", "20 allowed"]);
+    assert_says(&error(Limits { sites: 1, ..limits }), &["sites.csv, line 3: more than 1 sites"]);
+    assert_says(&error(Limits { slots: 1, ..limits }), &["profiles.csv, line 4: more than 1 slots"]);
+    assert_says(&error(Limits { cells: 3, ..limits }), &["profiles.csv, line 5: more than 3 lines"]);
+}

@@ -1,0 +1,4 @@
+//! What the settlement program does besides running: each command in a file.
+
+pub(crate) mod keystore;
+pub(crate) mod verify;
