@@ -4,7 +4,7 @@ use domain::units::Money;
 use store::settled::SettledSlot;
 
 /// The heading above the lines.
-pub const HEADING: &str = "slot (UTC)   traded                     closing auction          grid in / out kWh   credits moved            transaction";
+pub const HEADING: &str = "slot (UTC)  traded                          closing auction          grid in / out kWh     credits moved  transaction";
 
 /// Describes a settled slot in one line of fixed columns.
 #[must_use]
@@ -12,7 +12,8 @@ pub fn line(slot: &SettledSlot) -> String {
     let traded = match (slot.trades, slot.traded_wh) {
         (0, _) | (_, 0) => "nothing".to_owned(),
         (trades, wh) => {
-            format!("{} kWh at {} ct, {trades} trades", kwh(wh), cents(slot.traded_nano / wh))
+            let noun = if trades == 1 { "trade" } else { "trades" };
+            format!("{} kWh at {} ct, {trades} {noun}", kwh(wh), cents(slot.traded_nano / wh))
         }
     };
     let closing = match slot.closing_price_micro_per_kwh {
@@ -26,12 +27,11 @@ pub fn line(slot: &SettledSlot) -> String {
         _ => "nothing to move".to_owned(),
     };
     let mut line = format!(
-        "{}     {traded:<26} {closing:<24} {:>8} / {:<8} {:>16} {:<7} {transaction}",
+        "{}    {traded:<31} {closing:<24} {:>8} / {:<8} {:>14}  {transaction}",
         slot.slot_start.format("%H:%M:%S"),
         kwh(slot.grid_import_wh),
         kwh(slot.grid_export_wh),
         Money::from_nano(slot.moved_nano).to_string(),
-        "",
     );
     if slot.revision > 0 {
         line.push_str(&format!(", revision {}", slot.revision));

@@ -91,7 +91,8 @@ impl Stack {
             &args.meters,
             &parts.device_mqtt_url,
         )?;
-        notes.push(format!("{} sites, read by {} meter agents", fleet.devices().len(), agents.len()));
+        let noun = if agents.len() == 1 { "agent" } else { "agents" };
+        notes.push(format!("{} sites, read by {} meter {noun}", fleet.devices().len(), agents.len()));
         start_edge(&mut services, &config, agents, &pool, &clock, (&trading, &settling))?;
         start_core(&mut services, &config, &chain, &pool, &clock, (&trading, &settling))?;
         let bound = website::bind(&config, args, &pool, state.dir(), &mut notes, profile_seconds, &settling)?;
