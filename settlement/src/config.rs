@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use domain::units::Money;
 use serde::Deserialize;
 use url::Url;
 
@@ -11,8 +12,10 @@ use crate::batch::Policy;
 use crate::chain::evm::{CustodialAccounts, KeyError, NodeSettings, SignerKey};
 use crate::chain::{Address, TokenScale};
 use crate::context::SendPolicy;
+use crate::deploy::DeploySettings;
 
 const WEI_PER_GWEI: u128 = 1_000_000_000;
+const NANO_PER_UNIT: i64 = 1_000_000_000;
 const MAX_STAND_INS: usize = 7;
 
 /// Section `[chain]`: the node, and the key that signs.
@@ -232,6 +235,23 @@ impl SettlementConfig {
             parsed(key, text.as_deref())?;
         }
         Ok(())
+    }
+
+    /// What a community's contracts are made with.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`] if an address is none.
+    pub fn deploy_settings(&self) -> Result<DeploySettings, InvalidConfig> {
+        Ok(DeploySettings {
+            currency: self.currency()?,
+            administrator: self.administrator()?,
+            withdrawal_delay_s: self.withdrawal_delay_s,
+            demonstration_currency: Money::from_nano(
+                i64::from(self.demonstration_currency_units) * NANO_PER_UNIT,
+            ),
+            name: "Energy Credit".to_owned(),
+            symbol: "ECR".to_owned(),
+        })
     }
 
     /// Who administers the contracts after deployment, if not the settlement account.

@@ -12,7 +12,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use domain::time::Clock;
-use domain::units::Money;
 use rand::Rng;
 use service::cli::{CommonArgs, finish};
 use service::database::DatabaseConfig;
@@ -23,7 +22,7 @@ use settlement::chain::Chain;
 use settlement::chain::evm::EvmChain;
 use settlement::config::{ChainConfig, SettlementConfig, send_policy};
 use settlement::context::{Context, Settling};
-use settlement::deploy::{DeploySettings, deploy};
+use settlement::deploy::deploy;
 use settlement::reconcile::reconcile;
 use settlement::{Deps, run};
 use store::PgPool;
@@ -66,7 +65,6 @@ enum Command {
 
 /// On a development chain the settlement account gets so much for its fees, in wei.
 const DEVELOPMENT_BALANCE_WEI: u128 = 1_000_000_000_000_000_000_000;
-const NANO_PER_UNIT: i64 = 1_000_000_000;
 const MAX_HEARTBEAT_AGE: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
@@ -174,16 +172,7 @@ async fn deploy_all(config: Loaded, development_chain: bool) -> anyhow::Result<(
     if development_chain {
         chain.fund_on_development_chain(DEVELOPMENT_BALANCE_WEI).await?;
     }
-    let settings = DeploySettings {
-        currency: config.settlement.currency()?,
-        administrator: config.settlement.administrator()?,
-        withdrawal_delay_s: config.settlement.withdrawal_delay_s,
-        demonstration_currency: Money::from_nano(
-            i64::from(config.settlement.demonstration_currency_units) * NANO_PER_UNIT,
-        ),
-        name: "Energy Credit".to_owned(),
-        symbol: "ECR".to_owned(),
-    };
+    let settings = config.settlement.deploy_settings()?;
     for context in config.contexts(chain).await? {
         let contract = deploy(&context, &settings).await?;
         print(&format!(

@@ -10,7 +10,7 @@ use service::config::ConfigFile;
 use settlement::chain::evm::{CustodialAccounts, EvmChain, SignerKey};
 use settlement::config::{ChainConfig, SettlementConfig, send_policy};
 use settlement::context::{Context, Settling};
-use settlement::deploy::{DeploySettings, deploy};
+use settlement::deploy::deploy;
 use settlement::{deposits, reconcile};
 use store::PgPool;
 use store::members::{self, Account};
@@ -26,7 +26,6 @@ const MEMBER_UNITS: i64 = 5_000;
 /// What the community's own accounts hold at first: the grid account pays for what members export.
 const GRID_UNITS: i64 = 1_000_000;
 const RESERVE_UNITS: i64 = 100_000;
-const DEMONSTRATION_CURRENCY_UNITS: i64 = 1_000_000_000;
 
 /// Everything that settles.
 pub struct Chain {
@@ -79,14 +78,7 @@ impl Chain {
     /// # Errors
     /// When the chain refuses a step.
     pub async fn deploy(&self) -> anyhow::Result<store::communities::Contract> {
-        let settings = DeploySettings {
-            currency: self.settlement_config.currency()?,
-            administrator: self.settlement_config.administrator()?,
-            withdrawal_delay_s: self.settlement_config.withdrawal_delay_s,
-            demonstration_currency: units(DEMONSTRATION_CURRENCY_UNITS),
-            name: "Energy Credit".to_owned(),
-            symbol: "ECR".to_owned(),
-        };
+        let settings = self.settlement_config.deploy_settings()?;
         Ok(deploy(&self.context, &settings).await?)
     }
 
