@@ -8,13 +8,15 @@
 
 mod fills;
 mod price;
-mod rank;
+mod select;
+mod sides;
 
 use domain::ids::OrderId;
 use domain::order::Side;
 use domain::units::{Energy, Overflow, Price};
 
 use price::Cleared;
+pub(crate) use sides::{Ranked, Sides};
 
 /// An order of a call auction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +49,9 @@ pub struct Clearing {
     pub volume: Energy,
     /// What each order that trades got, by its place in the list that was given.
     pub fills: Vec<Fill>,
+    /// The places of the orders that share the last price level of the longer side, in no order; empty if no
+    /// level had to be rationed.
+    pub rationed: Vec<usize>,
 }
 
 /// Clears a call auction.
@@ -54,44 +59,61 @@ pub struct Clearing {
 /// # Errors
 /// [`Overflow`] if the energies of one side do not add up in 64 bits.
 pub fn clear(orders: &[AuctionOrder]) -> Result<Clearing, Overflow> {
-    let mut bids = Vec::with_capacity(orders.len());
-    let mut offers = Vec::with_capacity(orders.len());
-    for (index, order) in orders.iter().enumerate().filter(|(_, order)| order.energy.is_positive()) {
-        let ranked = Ranked { limit: order.limit, index, energy_wh: order.energy.wh() };
-        match order.side {
-            Side::Bid => bids.push(ranked),
-            Side::Offer => offers.push(ranked),
-        }
+    let mut sides = Sides::with_capacity(orders.len())?;
+    for (place, order) in (0..).zip(orders).filter(|(_, order)| order.energy.is_positive()) {
+        sides.push(order.side, order.limit, (order.energy.wh(), place, 0));
     }
-    for side in [&bids, &offers] {
-        Energy::checked_sum(side.iter().map(|order| Energy::from_wh(order.energy_wh)))?;
-    }
-    rank::by_limit(&mut bids);
-    // The order within a level, which this turns round too, decides nothing.
-    bids.reverse();
-    rank::by_limit(&mut offers);
-    let Some(Cleared { price, volume_wh }) = price::find(&bids, &offers) else {
+    let Some(shares) = share(&sides, orders.len(), |index| orders[index].id)? else {
         return Ok(Clearing::default());
     };
-    let mut filled_wh = vec![0; orders.len()];
-    for side in [&bids, &offers] {
-        fills::serve(side, volume_wh, |index| orders[index].id, &mut filled_wh);
+    let Shares { price, volume_wh, filled_wh, rationed, .. } = shares;
+    let trading: usize = filled_wh.iter().map(|wh| usize::from(*wh > 0)).sum();
+    let mut fills = vec![Fill { index: 0, energy: Energy::ZERO }; trading + 1];
+    let mut count = 0;
+    for (index, wh) in filled_wh.into_iter().enumerate() {
+        // Who trades is as good as random, so a branch on it would be mispredicted half of the time: instead the
+        // next order takes the place of one that does not.
+        fills[count] = Fill { index, energy: Energy::from_wh(wh) };
+        count += usize::from(wh > 0);
     }
-    let fills = filled_wh
-        .iter()
-        .enumerate()
-        .filter(|(_, wh)| **wh > 0)
-        .map(|(index, wh)| Fill { index, energy: Energy::from_wh(*wh) })
-        .collect();
-    Ok(Clearing { price: Some(price), volume: Energy::from_wh(volume_wh), fills })
+    fills.truncate(trading);
+    let rationed = rationed.iter().map(|order| order.index()).collect();
+    Ok(Clearing { price: Some(price), volume: Energy::from_wh(volume_wh), fills, rationed })
 }
 
-/// An order in its side's order of priority.
-#[derive(Debug, Clone, Copy)]
-struct Ranked {
-    limit: Price,
-    index: usize,
-    energy_wh: i64,
+/// The outcome of a call auction in which something trades.
+pub(crate) struct Shares {
+    /// The uniform price.
+    pub(crate) price: Price,
+    /// How much is bought, which is how much is sold, in Wh.
+    pub(crate) volume_wh: i64,
+    /// What each order of the list got, in Wh.
+    pub(crate) filled_wh: Vec<i64>,
+    /// The longer side.
+    pub(crate) longer: Side,
+    /// Its orders that share the last price level, in the order of the list; empty if no level had to be rationed.
+    pub(crate) rationed: Vec<Ranked>,
+}
+
+/// As [`clear`], for the orders of `sides` out of a list of `count`, where `number` gives an order's number by its
+/// place; `None` if nothing trades.
+///
+/// # Errors
+/// [`Overflow`] if the energies of one side do not add up in 64 bits.
+pub(crate) fn share(
+    sides: &Sides,
+    count: usize,
+    number: impl Fn(usize) -> OrderId,
+) -> Result<Option<Shares>, Overflow> {
+    let bid_wh = sides.total_wh(Side::Bid)?;
+    sides.total_wh(Side::Offer)?;
+    let Some(Cleared { price, volume_wh }) = price::find(sides, bid_wh)? else { return Ok(None) };
+    let mut filled_wh = vec![0; count];
+    // At most one of them is longer than the volume.
+    let mut rationed = fills::serve(sides.of(Side::Bid), volume_wh, &number, &mut filled_wh);
+    let longer = if rationed.is_empty() { Side::Offer } else { Side::Bid };
+    rationed.extend(fills::serve(sides.of(Side::Offer), volume_wh, &number, &mut filled_wh));
+    Ok(Some(Shares { price, volume_wh, filled_wh, longer, rationed }))
 }
 
 #[cfg(test)]

@@ -1,28 +1,35 @@
-//! The autopilot: for each site whose member has not paused it, an order for the next slot, whose
-//! limit moves from the favourable end towards the reservation as gate closure nears.
+//! The autopilot: for each site whose member has not paused it, a forecast, a plan for its battery, and an
+//! order for the next slot, whose limit moves from the favourable end towards the reservation as gate
+//! closure nears.
 //!
-//! It is a member like any other: it only writes commands, and the market decides them.
+//! It is a member like any other: it only writes commands, and the market decides them. What it decides
+//! is in [`pilot`]; here is when, and from and to which rows.
 
+pub mod learned;
 pub mod plan;
-pub mod ramp;
+pub mod runs;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::ids::{MemberId, SiteId};
-use domain::units::Energy;
-use store::communities::{self, Community};
-use store::metering::Boundary;
+use domain::ids::SiteId;
+use pilot::history::DAYS;
+use pilot::intent::Expected;
+use pilot::ramp;
+use store::autopilot::{self as settings, Piloted};
+use store::communities::Community;
+use store::durability::commit_without_waiting;
 use store::notify::{self, Event, Kind};
 use store::orders::{self, AutopilotOrder, NewCommand};
 use store::slots::{self, SlotStatus};
-use store::{PgPool, StoreError, members, metering};
+use store::zones::{self, SiteZone};
+use store::{PgPool, StoreError, forecasts};
 
-use crate::forecast;
 use crate::rules::SlotRules;
-use crate::validate::SlotTerms;
+use crate::terms::{self, Loaded};
+use learned::{Learned, SITES_A_TICK};
 use plan::{Seen, Stage, plan};
-use ramp::Preset;
+use runs::Ahead;
 
 /// How many commands one statement inserts.
 const COMMANDS_A_STATEMENT: usize = 5_000;
@@ -30,6 +37,8 @@ const COMMANDS_A_STATEMENT: usize = 5_000;
 const OLDEST_SLOTS: i32 = 4;
 /// How often within the window sites without a fresh reading are looked at again.
 const LOOKS_A_WINDOW: i32 = 16;
+/// How often changed settings are looked for.
+const SETTINGS_EVERY: TimeDelta = TimeDelta::seconds(1);
 
 /// Places the orders of one community's sites.
 #[derive(Debug)]
@@ -38,6 +47,10 @@ pub struct Autopilot {
     community: Community,
     forecast_share_percent: u8,
     last: Option<Look>,
+    settings_looked_at: Option<DateTime<Utc>>,
+    settings_changed_at: Option<DateTime<Utc>>,
+    learned: Learned,
+    made: Option<Made>,
 }
 
 /// What was looked at last, so that a tick is cheap when nothing can have changed.
@@ -46,22 +59,43 @@ struct Look {
     slot_start: DateTime<Utc>,
     step: u8,
     at: DateTime<Utc>,
-    /// Whether every site had a fresh reading.
-    complete: bool,
+    /// What is still to be done for the slot's sites.
+    left: Left,
 }
 
-/// A site and how its member wants it to trade.
-struct Piloted {
-    site_id: SiteId,
-    member_id: MemberId,
-    preset: Preset,
+/// What a look left to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// Nothing.
+    Nothing,
+    /// Sites wait for a fresh reading.
+    Readings,
+    /// Sites wait for their turn.
+    Turns,
+}
+
+/// What each site is expected to do in the slot that is traded.
+#[derive(Debug)]
+struct Made {
+    ahead: Ahead,
+    expected: HashMap<SiteId, Expected>,
 }
 
 impl Autopilot {
-    /// An autopilot that trades `forecast_share_percent` of what it forecasts.
+    /// An autopilot that trades `forecast_share_percent` of what it forecasts for those who are hands-off.
     #[must_use]
-    pub const fn new(pool: PgPool, community: Community, forecast_share_percent: u8) -> Self {
-        Self { pool, community, forecast_share_percent, last: None }
+    pub fn new(pool: PgPool, community: Community, forecast_share_percent: u8) -> Self {
+        let learned = Learned::new(&SlotRules::of(&community));
+        Self {
+            pool,
+            community,
+            forecast_share_percent,
+            last: None,
+            settings_looked_at: None,
+            settings_changed_at: None,
+            learned,
+            made: None,
+        }
     }
 
     /// Sends the commands of the present step. Returns how many are new; a second tick of the same
@@ -70,30 +104,31 @@ impl Autopilot {
     /// # Errors
     /// The database's error; nothing was sent then.
     pub async fn tick(&mut self, now: DateTime<Utc>) -> anyhow::Result<u64> {
-        let id = &self.community.community_id;
         let rules = SlotRules::of(&self.community);
         let slot_start = rules.next_to_close(now);
         let window = rules.length.delta();
-        let Some(step) = ramp::step(rules.gate_closure(slot_start), window, now) else { return Ok(0) };
-        if self.nothing_new(slot_start, step, now, window) {
-            return Ok(0);
-        }
-        let slot = slots::find(&self.pool, id, slot_start).await?;
-        if slot.is_none_or(|slot| slot.status != SlotStatus::Open) {
-            return Ok(0);
-        }
-        let tariff = communities::tariff_at(&self.pool, id, slot_start).await?;
-        let stage = Stage {
-            slot_start,
-            terms: SlotTerms::new(rules.gate_closure(slot_start), &tariff, self.community.max_order)?,
-            step,
-            slot_seconds: rules.length.seconds(),
-            forecast_share_percent: self.forecast_share_percent,
+        let cancelled = self.look_at_settings(slot_start, now).await?;
+        let Some(step) = ramp::step(rules.gate_closure(slot_start), window, now) else {
+            return Ok(cancelled);
         };
-        let (commands, complete) = self.plans(&stage, &rules).await?;
+        if self.nothing_new(slot_start, step, now, window) {
+            return Ok(cancelled);
+        }
+        let id = self.community.community_id.clone();
+        let slot = slots::find(&self.pool, &id, slot_start).await?;
+        if slot.is_none_or(|slot| slot.status != SlotStatus::Open) {
+            return Ok(cancelled);
+        }
+        let of_sites = zones::of_sites(&self.pool, &id).await?;
+        let Loaded { terms, fees } =
+            terms::of_slot(&self.pool, &self.community, slot_start, &of_sites).await?;
+        let number = |site: SiteZone| Some((site.site_id, fees.number(&site.zone_id)?));
+        let stage = Stage { slot_start, terms, step, forecast_share_percent: self.forecast_share_percent };
+        let zones = of_sites.into_iter().filter_map(number).collect();
+        let (commands, left) = self.plans(&stage, &zones, &rules, now).await?;
         let sent = self.send(&commands, slot_start, now).await?;
-        self.last = Some(Look { slot_start, step, at: now, complete });
-        Ok(sent)
+        self.last = Some(Look { slot_start, step, at: now, left });
+        Ok(sent + cancelled)
     }
 
     fn nothing_new(
@@ -106,80 +141,126 @@ impl Autopilot {
         self.last.is_some_and(|last| {
             last.slot_start == slot_start
                 && last.step == step
-                && (last.complete || now < last.at + window / LOOKS_A_WINDOW)
+                && match last.left {
+                    Left::Nothing => true,
+                    Left::Readings => now < last.at + window / LOOKS_A_WINDOW,
+                    Left::Turns => false,
+                }
         })
     }
 
-    /// The commands to send, and whether every site had a fresh reading.
-    async fn plans(&self, stage: &Stage, rules: &SlotRules) -> anyhow::Result<(Vec<NewCommand>, bool)> {
+    /// Where settings have changed, everything is planned anew, and open orders of paused sites are asked
+    /// to be cancelled. Returns how many.
+    async fn look_at_settings(
+        &mut self,
+        slot_start: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<u64, StoreError> {
+        if self.settings_looked_at.is_some_and(|at| at <= now && now < at + SETTINGS_EVERY) {
+            return Ok(0);
+        }
         let id = &self.community.community_id;
-        let piloted = self.piloted().await?;
+        let changed_at = settings::last_change(&self.pool, id).await?;
+        let mut cancelled = 0;
+        if changed_at != self.settings_changed_at {
+            let mut tx = self.pool.begin().await?;
+            cancelled = settings::cancel_paused(&mut *tx, id, slot_start, now).await?;
+            if cancelled > 0 {
+                notify::send(&mut *tx, &Event::new(Kind::Command, id, Some(slot_start))).await?;
+            }
+            tx.commit().await?;
+            (self.last, self.made) = (None, None);
+        }
+        (self.settings_changed_at, self.settings_looked_at) = (changed_at, Some(now));
+        Ok(cancelled)
+    }
+
+    /// The commands to send, and what is left to do.
+    async fn plans(
+        &mut self,
+        stage: &Stage,
+        zones: &HashMap<SiteId, usize>,
+        rules: &SlotRules,
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<(Vec<NewCommand>, Left)> {
+        let id = self.community.community_id.clone();
+        let sites = settings::piloted(&self.pool, &id, None).await?;
         let waiting: HashSet<SiteId> =
-            orders::autopilot_waiting(&self.pool, id, stage.slot_start).await?.into_iter().collect();
-        let placed: HashMap<SiteId, AutopilotOrder> = orders::of_autopilot(&self.pool, id, stage.slot_start)
+            orders::autopilot_waiting(&self.pool, &id, stage.slot_start).await?.into_iter().collect();
+        let placed: HashMap<SiteId, AutopilotOrder> = orders::of_autopilot(&self.pool, &id, stage.slot_start)
             .await?
             .into_iter()
             .map(|order| (order.site_id.clone(), order))
             .collect();
-        let observed = self.observed(stage, rules).await?;
+        let mut left = self.forecast(stage, rules, &sites, now).await?;
+        let expected = self.made.as_ref().map(|made| &made.expected);
         let mut commands = Vec::new();
-        let mut complete = true;
-        for site in piloted.iter().filter(|site| !waiting.contains(&site.site_id)) {
+        for site in sites.iter().filter(|site| !waiting.contains(&site.site_id)) {
             let seen = Seen {
-                site_id: &site.site_id,
-                member_id: &site.member_id,
-                preset: site.preset,
-                net_export: observed.get(&site.site_id).copied(),
+                piloted: site,
+                zone: zones.get(&site.site_id).copied().unwrap_or(usize::MAX),
+                expected: expected.and_then(|expected| expected.get(&site.site_id).copied()),
                 order: placed.get(&site.site_id),
             };
-            complete &= seen.net_export.is_some() || seen.order.is_some();
+            if left == Left::Nothing && seen.expected.is_none() && seen.order.is_none() {
+                left = Left::Readings;
+            }
             commands.extend(plan(stage, &seen));
         }
         commands.sort_by_cached_key(|command| plan::mix(&command.site_id, stage.slot_start));
-        Ok((commands, complete))
+        Ok((commands, left))
     }
 
-    async fn piloted(&self) -> Result<Vec<Piloted>, StoreError> {
-        let id = &self.community.community_id;
-        let presets: HashMap<MemberId, Preset> = members::all(&self.pool, id)
-            .await?
-            .into_iter()
-            .filter_map(|member| Some((member.member_id, Preset::parse(&member.preset)?)))
-            .collect();
-        let sites = members::sites(&self.pool, id).await?;
-        Ok(sites
-            .into_iter()
-            .filter_map(|site| {
-                let preset = *presets.get(&site.member_id)?;
-                Some(Piloted { site_id: site.site_id, member_id: site.member_id, preset })
-            })
-            .collect())
-    }
-
-    /// What each site delivered net in the latest slot that was read. At the first step only the slot
-    /// that has just ended counts; later an older one is better than none.
-    async fn observed(
-        &self,
+    /// Makes the forecasts that the slot still lacks and can have, and keeps them.
+    async fn forecast(
+        &mut self,
         stage: &Stage,
         rules: &SlotRules,
-    ) -> Result<HashMap<SiteId, Energy>, StoreError> {
+        sites: &[Piloted],
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<Left> {
+        let id = self.community.community_id.clone();
         let length = rules.length.delta();
         // The slot before the traded one is under way; the one before that ended as it began.
         let newest = stage.slot_start - length;
-        let oldest_end = if stage.step == 0 { newest } else { newest - length * (OLDEST_SLOTS - 1) };
-        let id = &self.community.community_id;
-        let rows = metering::registers_between(&self.pool, id, oldest_end - length, newest).await?;
-        let mut by_site: BTreeMap<SiteId, Vec<Boundary>> = BTreeMap::new();
-        for row in rows {
-            by_site.entry(row.site_id).or_default().push(row.boundary);
+        self.learned.refresh(&self.pool, &id, sites, newest, OLDEST_SLOTS).await?;
+        let made = match self.made.take().filter(|made| made.ahead.slot_start == stage.slot_start) {
+            Some(made) => self.made.insert(made),
+            None => {
+                let planned = runs::planned(sites);
+                let ahead = Ahead::read(&self.pool, &id, rules, stage.slot_start, planned).await?;
+                let oldest = stage.slot_start - length * i32::try_from(DAYS * self.learned.days().slots())?;
+                forecasts::forget_steps(&self.pool, &id, oldest).await?;
+                self.made.insert(Made { ahead, expected: HashMap::new() })
+            }
+        };
+        // At the first step only the slot that has just ended counts; later an older one is better than none.
+        let slots_back = if stage.step == 0 { 1 } else { OLDEST_SLOTS };
+        let oldest = self.learned.days().index(newest - length * slots_back);
+        let fresh = |site: &SiteId| {
+            let history = self.learned.history(site);
+            history.and_then(|history| history.newest()).is_some_and(|newest| newest >= oldest)
+        };
+        let due = |site: &&Piloted| !made.expected.contains_key(&site.site_id) && fresh(&site.site_id);
+        let mut runs = Vec::new();
+        for site in sites.iter().filter(due).take(SITES_A_TICK) {
+            runs.extend(runs::run(&self.learned, &made.ahead, site, stage.forecast_share_percent, now)?);
         }
-        Ok(by_site
-            .into_iter()
-            .filter_map(|(site, boundaries)| {
-                let seen = forecast::last_slot(&boundaries, rules.length)?;
-                Some((site, seen.net_export))
-            })
-            .collect())
+        if !runs.is_empty() {
+            let mut tx = self.pool.begin().await?;
+            forecasts::keep(&mut tx, &id, &runs).await?;
+            notify::send(&mut *tx, &Event::new(Kind::Forecast, &id, Some(stage.slot_start))).await?;
+            commit_without_waiting(tx).await?;
+        }
+        let full = runs.len() == SITES_A_TICK;
+        for run in runs {
+            let Some(residual) = run.residual.first().copied() else { continue };
+            let battery_wh = run.battery.first().map_or(0, pilot::battery::Step::net_wh);
+            let expected = Expected { slot_start: stage.slot_start, residual, battery_wh };
+            made.expected.insert(run.site_id, expected);
+        }
+        let unread = sites.iter().any(|site| self.learned.history(&site.site_id).is_none());
+        Ok(if full || unread { Left::Turns } else { Left::Nothing })
     }
 
     async fn send(

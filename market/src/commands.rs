@@ -1,34 +1,25 @@
-//! The commands that do one thing and end: `clear`, `simulate` and `replay`.
+//! The commands that do one thing and end: `simulate` and `replay` here, `clear` and `what-if` beside.
+
+pub(crate) mod clear;
+pub(crate) mod what_if;
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
-use std::time::Instant;
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
+use domain::grid::GridLimits;
 use domain::ids::CommunityId;
 use domain::tariff::Tariff;
-use domain::units::Price;
-use market::clear::{self, Cleared, Mechanism};
+use domain::units::{Energy, Price};
+use market::clear::Mechanism;
 use market::dataset::DataSet;
 use market::runner::check_slot;
-use market::simulate::{self, Settings, SimulateError, simulate};
+use market::simulate::{self, Batteries, ForecastBy, Settings, SimulateError, simulate};
+use market::words::counted;
+use pilot::settings::Preset;
 use store::{PgPool, communities};
-
-/// `market clear`.
-#[derive(Args)]
-pub(crate) struct ClearArgs {
-    /// Orders with the columns `side,id,member,energy_wh,price_micro_per_kwh`.
-    #[arg(long)]
-    csv: PathBuf,
-    /// How they are matched.
-    #[arg(long, value_enum, default_value = "call")]
-    mechanism: MechanismArg,
-    /// Print one JSON object.
-    #[arg(long)]
-    json: bool,
-}
 
 /// `market simulate`.
 #[derive(Args)]
@@ -45,6 +36,18 @@ pub(crate) struct SimulateArgs {
     /// How much of what it expects a site sends to the continuous auction, in per cent.
     #[arg(long, default_value_t = 80, value_parser = clap::value_parser!(u8).range(0..=100))]
     forecast_share_percent: u8,
+    /// How sites trade.
+    #[arg(long, value_enum, default_value = "hands-off", alias = "setting")]
+    preset: PresetArg,
+    /// What sites expect by.
+    #[arg(long, value_enum, default_value = "last-slot")]
+    forecast: ForecastArg,
+    /// What the batteries of the data do; if there are any, the result is compared with the alternatives.
+    #[arg(long, value_enum, default_value = "none")]
+    batteries: BatteriesArg,
+    /// What is kept back in each battery, in per cent.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
+    reserve_percent: u8,
     /// The retail tariff, in micro-currency per kWh.
     #[arg(long, default_value_t = 320_000)]
     retail_micro_per_kwh: i64,
@@ -57,6 +60,12 @@ pub(crate) struct SimulateArgs {
     /// The platform fee on local energy, in micro-currency per kWh.
     #[arg(long, default_value_t = 2_000)]
     platform_fee_micro_per_kwh: i64,
+    /// The most that all sites together may draw from the grid in a slot, in Wh.
+    #[arg(long, value_parser = clap::value_parser!(i64).range(0..))]
+    import_limit_wh: Option<i64>,
+    /// The most that all sites together may feed into the grid in a slot, in Wh; what is more earns nothing.
+    #[arg(long, value_parser = clap::value_parser!(i64).range(0..))]
+    export_limit_wh: Option<i64>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -100,31 +109,65 @@ impl From<MechanismArg> for Mechanism {
     }
 }
 
-pub(crate) fn print(text: &str) -> anyhow::Result<()> {
-    std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum PresetArg {
+    /// Trades all of the likely energy, early and up to the last limit.
+    Greenest,
+    /// Trades a share of the likely energy.
+    HandsOff,
+    /// Trades only what is all but certain, and holds out for a good price.
+    Cheapest,
 }
 
-pub(crate) fn clear_file(args: &ClearArgs) -> anyhow::Result<()> {
-    let orders = clear::read(&args.csv)?;
-    let started = Instant::now();
-    let cleared = clear::clear(&orders, args.mechanism.into())?;
-    let wall_ns = started.elapsed().as_nanos();
-    let Cleared { volume_wh, welfare_nano, price_micro_per_kwh, trades } = cleared;
-    let price = |none: &str| price_micro_per_kwh.map_or(none.to_owned(), |price| price.to_string());
-    print(&if args.json {
-        format!(
-            "{{\"volume_wh\":{volume_wh},\"welfare_nano\":{welfare_nano},\"price_micro_per_kwh\":{},\
-             \"trades\":{trades},\"wall_ns\":{wall_ns}}}\n",
-            price("null")
-        )
-    } else {
-        format!(
-            "{} orders, {trades} trades, {volume_wh} Wh at {} micro-currency per kWh, \
-             gains {welfare_nano} nano-currency, in {wall_ns} ns\n",
-            orders.len(),
-            price("none")
-        )
-    })
+impl From<PresetArg> for Preset {
+    fn from(arg: PresetArg) -> Self {
+        match arg {
+            PresetArg::Greenest => Self::Greenest,
+            PresetArg::HandsOff => Self::HandsOff,
+            PresetArg::Cheapest => Self::Cheapest,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ForecastArg {
+    /// The next slot is like the last.
+    LastSlot,
+    /// The autopilot's forecast, learned on the way.
+    Learned,
+}
+
+impl From<ForecastArg> for ForecastBy {
+    fn from(arg: ForecastArg) -> Self {
+        match arg {
+            ForecastArg::LastSlot => Self::LastSlot,
+            ForecastArg::Learned => Self::Learned,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum BatteriesArg {
+    /// They are not played.
+    None,
+    /// Each takes its own site's surplus and meets its own site's lack.
+    Own,
+    /// Each follows the autopilot's plan.
+    Planned,
+}
+
+impl From<BatteriesArg> for Batteries {
+    fn from(arg: BatteriesArg) -> Self {
+        match arg {
+            BatteriesArg::None => Self::None,
+            BatteriesArg::Own => Self::Own,
+            BatteriesArg::Planned => Self::Planned,
+        }
+    }
+}
+
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")
 }
 
 pub(crate) fn simulate_folder(args: &SimulateArgs) -> anyhow::Result<()> {
@@ -137,12 +180,26 @@ pub(crate) fn simulate_folder(args: &SimulateArgs) -> anyhow::Result<()> {
         price(args.platform_fee_micro_per_kwh),
     )?;
     let settings = Settings {
-        mechanism: args.mechanism.into(),
-        tariff,
         days: args.days,
         forecast_share_percent: args.forecast_share_percent,
+        preset: args.preset.into(),
+        forecast: args.forecast.into(),
+        batteries: args.batteries.into(),
+        battery_reserve_percent: args.reserve_percent,
+        limits: GridLimits {
+            import: args.import_limit_wh.map(Energy::from_wh),
+            export: args.export_limit_wh.map(Energy::from_wh),
+        },
+        ..Settings::new(args.mechanism.into(), tariff)
     };
-    let simulated = simulate(&data, &settings, progress())?;
+    let mut simulated = simulate(&data, &settings, progress())?;
+    if settings.batteries != Batteries::None {
+        let others = [Batteries::None, Batteries::Own, Batteries::Planned];
+        for batteries in others.into_iter().filter(|other| *other != settings.batteries) {
+            let other = simulate(&data, &Settings { batteries, ..settings }, progress())?;
+            simulated.compared.push((batteries, other.kpis.cost_nano));
+        }
+    }
     if let Some(path) = &args.csv {
         let unwritable = |source| SimulateError::Unwritable { path: path.clone(), source };
         std::fs::write(path, simulate::csv(&simulated)).map_err(unwritable)?;
@@ -180,7 +237,10 @@ pub(crate) async fn replay(args: ReplayArgs, pool: &PgPool) -> anyhow::Result<()
         )
     } else {
         format!(
-            "slot {slot} of {community}: {commands} commands lead to the {trades} stored trades, byte for byte\n"
+            "slot {slot} of {community}: {} {} to the {}, byte for byte\n",
+            counted(commands, "command"),
+            if commands == 1 { "leads" } else { "lead" },
+            counted(trades, "stored trade")
         )
     })
 }

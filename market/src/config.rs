@@ -17,7 +17,7 @@ pub struct MarketConfig {
     pub communities: Vec<String>,
     /// Whether the autopilot places orders.
     pub autopilot: bool,
-    /// How much of its forecast the autopilot trades, in per cent (1 to 100).
+    /// How much of its forecast the autopilot trades for those who are hands-off, in per cent (1 to 100).
     pub forecast_share_percent: u8,
     /// A file that is touched while the loops turn, for a health check.
     pub heartbeat_file: Option<PathBuf>,
@@ -30,7 +30,7 @@ impl Default for MarketConfig {
             max_communities: 4,
             communities: Vec::new(),
             autopilot: true,
-            forecast_share_percent: 80,
+            forecast_share_percent: pilot::intent::USUAL_SHARE_PERCENT,
             heartbeat_file: None,
         }
     }

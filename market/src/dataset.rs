@@ -1,8 +1,8 @@
 //! A community's profile data: who is connected, and what flows in each slot.
 //!
-//! The format is described in `crates/devnet/data/README.md`. Reading is strict: whatever is not as
-//! described is refused with file, line and column, because a cell that is silently read as zero would end as
-//! somebody's money.
+//! The format is described in `crates/devnet/data/README.md`. The order of columns and lines does not matter, and
+//! columns that are not known are not read. Figures are taken strictly: whatever is not as described is refused with
+//! file, line and column, because a cell that is silently read as zero would end as somebody's money.
 
 mod error;
 mod profiles;

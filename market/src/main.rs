@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use commands::{ClearArgs, ReplayArgs, SimulateArgs, clear_file, print, simulate_folder};
+use commands::clear::{ClearArgs, clear_file};
+use commands::what_if::WhatIfArgs;
+use commands::{ReplayArgs, SimulateArgs, print, simulate_folder};
 use domain::ids::{AgentId, CommunityId};
 use domain::slot::{Slot, SlotLength};
 use domain::time::Clock;
 use market::enrolment::CommunityConfig;
+use market::words::counted;
 use market::{Deps, MarketConfig, roster};
 use service::cli::{CommonArgs, finish, one_line};
 use service::database::DatabaseConfig;
@@ -48,6 +51,8 @@ enum Command {
     Clear(ClearArgs),
     /// Play a community's profiles, without a database, and say what the market is worth.
     Simulate(SimulateArgs),
+    /// Say what a setting of a site's autopilot would have saved, from what is stored.
+    WhatIf(WhatIfArgs),
     /// Enrol the community of `[community]`, and the members, sites and meters of a roster.
     Enrol {
         /// A CSV file; docs/operating.md describes its columns.
@@ -85,6 +90,7 @@ fn main() -> ExitCode {
         }
         Command::Clear(args) => finish(clear_file(&args)),
         Command::Simulate(args) => finish(simulate_folder(&args)),
+        Command::WhatIf(asked) => finish(load(&args.common).and_then(|config| block_on(ask(config, asked)))),
         Command::Replay(replay) => {
             finish(load(&args.common).and_then(|config| block_on(replay_slot(config, replay))))
         }
@@ -135,6 +141,11 @@ async fn replay_slot(config: Loaded, args: ReplayArgs) -> anyhow::Result<()> {
     commands::replay(args, &connect(&config.database, "busbar-replay").await?).await
 }
 
+async fn ask(config: Loaded, args: WhatIfArgs) -> anyhow::Result<()> {
+    let pool = connect(&config.database, "busbar-what-if").await?;
+    commands::what_if::run(args, &pool, config.market.forecast_share_percent, Clock::System.now()).await
+}
+
 async fn connect(database: &DatabaseConfig, name: &str) -> anyhow::Result<store::PgPool> {
     let password = database.password()?;
     let password = password.as_ref().map(service::secret::Secret::expose);
@@ -158,7 +169,7 @@ async fn enrol(
     }
     roster::enrol(&mut tx, id, &entries).await?;
     tx.commit().await?;
-    print(&format!("{id}: {} lines of the roster are enrolled\n", entries.len()))
+    print(&format!("{id}: enrolled {} of the roster\n", counted(entries.len(), "line")))
 }
 
 async fn approve(

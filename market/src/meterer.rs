@@ -5,15 +5,17 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::SiteId;
-use domain::units::{Energy, Overflow};
-use store::communities::{self, Community};
+use domain::units::Overflow;
+use store::communities::Community;
+use store::durability::commit_without_waiting;
 use store::metering::{self as rows, Carry, MeteredSite, SiteInputs};
 use store::notify::{self, Event, Kind};
 use store::slots::{self, SlotRow, SlotStatus};
-use store::{PgConnection, PgPool};
+use store::{PgConnection, PgPool, keys};
 
-use crate::closing;
-use crate::metering::{meter, residual};
+use crate::closing::terms::SlotTerms;
+use crate::fuse::Fuse;
+use crate::metering::meter;
 use crate::rules::SlotRules;
 
 /// How many slots one tick meters, and how many it meters again.
@@ -34,8 +36,13 @@ pub struct Metered {
 /// arrived late. A slot that waits holds up those behind it, since its energy is part of theirs.
 ///
 /// # Errors
-/// The database's error, or an overflow of absurd energies; slots metered before stay metered.
-pub async fn tick(pool: &PgPool, community: &Community, now: DateTime<Utc>) -> anyhow::Result<Metered> {
+/// The database's error, an overflow of absurd energies, or the fuse has blown; slots metered before stay metered.
+pub async fn tick(
+    pool: &PgPool,
+    community: &Community,
+    now: DateTime<Utc>,
+    fuse: &Fuse,
+) -> anyhow::Result<Metered> {
     let id = &community.community_id;
     let mut done = Metered::default();
     for slot in slots::with_status(pool, id, SlotStatus::Closed, SLOTS_A_TICK).await? {
@@ -45,14 +52,16 @@ pub async fn tick(pool: &PgPool, community: &Community, now: DateTime<Utc>) -> a
         if meter_slot(pool, community, &slot, now).await? != Outcome::Metered {
             break;
         }
+        fuse.committed("slot metered")?;
         done.metered += 1;
     }
     for slot in slots::remetering_due(pool, id, SLOTS_A_TICK).await? {
         match meter_slot(pool, community, &slot, now).await? {
             Outcome::Metered => done.corrected += 1,
             Outcome::Unchanged => done.confirmed += 1,
-            Outcome::Elsewhere => {}
+            Outcome::Elsewhere => continue,
         }
+        fuse.committed("slot metered again")?;
     }
     Ok(done)
 }
@@ -99,7 +108,7 @@ async fn meter_slot(
         return Ok(Outcome::Elsewhere);
     }
     let previous = start - rules.length.delta();
-    let inputs = rows::inputs(&mut *tx, id, previous, start, rules.end(start)).await?;
+    let inputs = rows::inputs(&mut tx, id, previous, start, rules.end(start)).await?;
     let sites: Vec<MeteredSite> = inputs.iter().map(meter).collect::<Result<_, Overflow>>()?;
     let first = slot.status == SlotStatus::Closed;
     if !first {
@@ -119,7 +128,7 @@ async fn meter_slot(
         return Ok(Outcome::Elsewhere);
     }
     notify::send(&mut *tx, &Event::new(Kind::Slot, id, Some(start))).await?;
-    tx.commit().await?;
+    commit_without_waiting(tx).await?;
     log(community, slot, &sites, now - rules.end(start));
     Ok(Outcome::Metered)
 }
@@ -134,15 +143,13 @@ async fn write(
     sites: &[MeteredSite],
 ) -> anyhow::Result<()> {
     let id = &community.community_id;
-    let tariff = communities::tariff_at(&mut *tx, id, slot_start).await?;
-    let residuals: Vec<(SiteId, Energy)> = inputs
-        .iter()
-        .zip(sites)
-        .map(|(input, site)| Ok((site.site_id.clone(), residual(&site.metered, input.net_sale)?)))
-        .collect::<Result<_, Overflow>>()?;
-    let fills = closing::close(&residuals, &tariff)?;
+    let mut terms = SlotTerms::load(&mut *tx, id, slot_start, community.slot_length).await?;
+    let closed = terms.close(inputs, sites)?;
+    // From here on rows are only written.
+    keys::check_by_index(&mut *tx).await?;
     rows::insert_metered(&mut *tx, id, slot_start, revision, sites).await?;
-    rows::insert_closing_fills(tx, id, slot_start, revision, &fills).await?;
+    rows::insert_closing_fills(&mut *tx, id, slot_start, revision, &closed.fills).await?;
+    rows::insert_closing_pairs(tx, id, slot_start, revision, &closed.pairs).await?;
     Ok(())
 }
 

@@ -1,17 +1,19 @@
 //! The roster: who takes part in a community, from a file that an operator writes.
 //!
 //! Columns `member_id,display_name,pseudonym,chain_address,site_id,pv_peak_w,meter_id,agent_id,template_id`,
-//! one line a site. The community's own accounts are lines with `grid`, `network`, `platform` or `reserve` as
+//! one line a site, and `zone_id` if the community has more than one zone (`main` where it is left out). The community's own accounts are lines with `grid`, `network`, `platform` or `reserve` as
 //! `member_id`, a `chain_address`, and nothing else.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use domain::ids::{AccountId, AgentId, CommunityId, InvalidId, MemberId, MeterId, SiteId};
+use domain::fees::MAX_ZONES;
+use domain::ids::{AccountId, AgentId, CommunityId, InvalidId, MemberId, MeterId, SiteId, ZoneId};
 use domain::units::{Energy, Power};
 use serde::Deserialize;
 use store::members::{self, Account, Member, Site};
 use store::meters::{self, Meter};
-use store::{PgConnection, StoreError, agents};
+use store::{PgConnection, StoreError, agents, zones};
 
 /// The most lines that are read.
 const MAX_LINES: usize = 100_000;
@@ -29,6 +31,8 @@ struct Line {
     meter_id: String,
     agent_id: String,
     template_id: String,
+    #[serde(default)]
+    zone_id: Option<String>,
 }
 
 /// What a line enrols.
@@ -36,7 +40,7 @@ struct Line {
 pub struct Entry {
     account: Account,
     /// Nothing for the community's own accounts.
-    member: Option<(Member, Site, Meter)>,
+    member: Option<(Member, Site, Meter, ZoneId)>,
 }
 
 /// A roster cannot be used.
@@ -58,6 +62,17 @@ pub enum RosterError {
         /// What is wrong.
         reason: String,
     },
+    /// A site is to move although it takes part already.
+    #[error(
+        "the roster puts site {site} into the zone {zone}, but it has sent orders or was metered in another and stays \
+         there: put its zone_id back, or enrol the connection point under a new site_id and meter_id"
+    )]
+    ZoneStays {
+        /// Which site.
+        site: SiteId,
+        /// Where it was to go.
+        zone: ZoneId,
+    },
     /// The database refused it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -71,13 +86,21 @@ pub fn read(path: &Path) -> Result<Vec<Entry>, RosterError> {
     let of_file =
         |error: csv::Error| RosterError::File { path: path.display().to_string(), reason: error.to_string() };
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(path).map_err(of_file)?;
-    let mut entries = Vec::new();
+    let (mut entries, mut zones) = (Vec::new(), BTreeSet::new());
     for (index, line) in reader.deserialize::<Line>().enumerate() {
         let number = index + 2;
         if index >= MAX_LINES {
             return Err(wrong(number, format!("more than {MAX_LINES} lines")));
         }
-        entries.push(entry(line.map_err(of_file)?).map_err(|reason| wrong(number, reason))?);
+        let entry = entry(line.map_err(of_file)?).map_err(|reason| wrong(number, reason))?;
+        zones.extend(entry.member.iter().map(|(_, _, _, zone)| zone.clone()));
+        if zones.len() > MAX_ZONES {
+            return Err(wrong(
+                number,
+                format!("more than {MAX_ZONES} zones: put sites that pay the same fees into one"),
+            ));
+        }
+        entries.push(entry);
     }
     Ok(entries)
 }
@@ -107,7 +130,7 @@ fn entry(line: Line) -> Result<Entry, String> {
     })
 }
 
-fn taking_part(line: &Line) -> Result<(Member, Site, Meter), InvalidId> {
+fn taking_part(line: &Line) -> Result<(Member, Site, Meter, ZoneId), InvalidId> {
     let member_id = MemberId::new(&line.member_id)?;
     let site_id = SiteId::new(&line.site_id)?;
     let member = Member {
@@ -129,7 +152,8 @@ fn taking_part(line: &Line) -> Result<(Member, Site, Meter), InvalidId> {
         agent_id: AgentId::new(&line.agent_id)?,
         template_id: line.template_id.clone(),
     };
-    Ok((member, site, meter))
+    let zone = line.zone_id.as_deref().filter(|zone| !zone.is_empty()).map(ZoneId::new).transpose()?;
+    Ok((member, site, meter, zone.unwrap_or_default()))
 }
 
 fn address(text: &str) -> Result<String, String> {
@@ -144,16 +168,19 @@ fn address(text: &str) -> Result<String, String> {
 /// key is entered without one: it counts once it has, and the operator has approved the fingerprint.
 ///
 /// # Errors
-/// [`RosterError::Store`] if the database refuses it.
+/// [`RosterError::ZoneStays`] or, if the database refuses it, [`RosterError::Store`]; the caller then rolls back.
 pub async fn enrol(
     db: &mut PgConnection,
     community: &CommunityId,
     entries: &[Entry],
 ) -> Result<(), RosterError> {
     for Entry { account, member } in entries {
-        if let Some((member, site, meter)) = member {
+        if let Some((member, site, meter, zone)) = member {
             members::insert(&mut *db, community, member).await?;
             members::insert_site(&mut *db, community, site).await?;
+            if !zones::assign(&mut *db, community, &site.site_id, zone).await? {
+                return Err(RosterError::ZoneStays { site: site.site_id.clone(), zone: zone.clone() });
+            }
             agents::upsert_known(&mut *db, community, &meter.agent_id).await?;
             meters::insert(&mut *db, community, meter).await?;
         }
@@ -188,6 +215,22 @@ mod tests {
     }
 
     #[test]
+    fn a_zone_is_named_or_the_main_one() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let header = HEADER.trim_end();
+        let line =
+            |site: usize, zone: &str| format!("m{site},M,P{site},{ADDRESS},s{site},0,x{site},a,t,{zone}\n");
+        std::fs::write(file.path(), format!("{header},zone_id\n{}{}", line(1, "north"), line(2, "")))
+            .unwrap();
+        let zones: Vec<_> =
+            read(file.path()).unwrap().into_iter().map(|entry| entry.member.unwrap().3).collect();
+        assert_eq!(zones, [ZoneId::new("north").unwrap(), ZoneId::default()]);
+        let many: String = (0..17).map(|site| line(site, &format!("zone-{site}"))).collect();
+        std::fs::write(file.path(), format!("{header},zone_id\n{many}")).unwrap();
+        assert!(read(file.path()).unwrap_err().to_string().contains("line 18: more than 16 zones"));
+    }
+
+    #[test]
     fn a_bad_line_is_named() {
         for (bad, named) in [
             ("anna,Anna,Amsel,0x12,s,0,m,a,t\n", "line 2"),
@@ -215,5 +258,17 @@ mod tests {
         let meters = meters::all(&pool, &community.community_id).await.unwrap();
         assert_eq!(meters.len(), 1);
         assert_eq!(members::accounts(&pool, &community.community_id).await.unwrap().len(), 1);
+    }
+
+    #[sqlx::test(migrator = "store::MIGRATOR")]
+    async fn a_site_that_takes_part_is_not_moved_in_silence(pool: store::PgPool) {
+        store::views::fixtures::insert(&pool).await.unwrap();
+        let demo = CommunityId::new("demo").unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let line = format!("anna,Anna,Amsel,{ADDRESS},a1,0,meter-a,agent-a,eastron_sdm630,north\n");
+        std::fs::write(file.path(), format!("{},zone_id\n{line}", HEADER.trim_end())).unwrap();
+        let mut tx = pool.begin().await.unwrap();
+        let error = enrol(&mut tx, &demo, &read(file.path()).unwrap()).await.unwrap_err().to_string();
+        assert!(error.contains("puts site a1 into the zone north"), "{error}");
     }
 }

@@ -71,6 +71,14 @@ impl SlotRules {
         now + self.gate_closure_lead
     }
 
+    /// The last slots whose opening and whose gate closure have come at `now`: as long as both stay the same, no slot
+    /// opens and none closes.
+    #[must_use]
+    pub fn reached(&self, now: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
+        let last = |latest: DateTime<Utc>| Slot::containing(latest, self.length).start();
+        (last(self.last_open_start(now)), last(self.last_closed_start(now)))
+    }
+
     /// When a slot ends.
     #[must_use]
     pub fn end(&self, slot_start: DateTime<Utc>) -> DateTime<Utc> {
@@ -130,6 +138,19 @@ mod tests {
             assert!(rules().gate_closure(at(start)) > at(now));
             assert!(rules().last_closed_start(at(now)) < at(start));
         }
+    }
+
+    #[test]
+    fn what_is_reached_changes_whenever_a_slot_opens_or_closes() {
+        let (mut reached, mut changes) = (rules().reached(at(1_000)), vec![]);
+        for second in 1_000..1_025 {
+            if rules().reached(at(second)) != reached {
+                reached = rules().reached(at(second));
+                changes.push(second);
+            }
+        }
+        // Slots open at full tens, since the lead is 40 s, and close 5 s before they start.
+        assert_eq!(changes, [1_005, 1_010, 1_015, 1_020]);
     }
 
     #[test]

@@ -15,15 +15,19 @@ mod slot_book;
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
-use domain::ids::{MemberId, SiteId};
+use domain::ids::{MemberId, SiteId, ZoneId};
 use domain::time::Clock;
+use domain::units::Money;
 use store::communities::Community;
 use store::slots::SlotStatus;
+use store::zones::{self, SiteZone};
 use store::{PgPool, members, orders, slots, trades};
 
 use crate::book::{Owner, Resting};
+use crate::fuse::Fuse;
 use crate::rules::SlotRules;
 
+use credits::Credits;
 pub use replay::{ReplayError, Replayed, check_slot};
 pub use request::Refused;
 use slot_book::SlotBook;
@@ -53,6 +57,7 @@ pub struct Runner {
     community: Community,
     rules: SlotRules,
     books: Option<Books>,
+    fuse: Fuse,
 }
 
 /// What is rebuilt from the rows.
@@ -62,12 +67,17 @@ struct Books {
     next_seq: i64,
     next_trade_id: i64,
     members: Members,
+    credits: Credits,
+    /// The newest change of a site's zone that they know.
+    zone_change: i64,
 }
 
-/// Whose a site is, and a number for each member that the books can compare.
+/// Whose a site is and in which zone, and a number for each member that the books can compare.
 #[derive(Debug, Default)]
 struct Members {
-    sites: HashMap<String, MemberId>,
+    sites: HashMap<String, (MemberId, usize)>,
+    /// One site of each zone, in the order of the zones' numbers.
+    zones: Vec<SiteZone>,
     owners: HashMap<MemberId, Owner>,
 }
 
@@ -76,7 +86,13 @@ impl Runner {
     #[must_use]
     pub fn new(pool: PgPool, clock: Clock, community: Community) -> Self {
         let rules = SlotRules::of(&community);
-        Self { pool, clock, community, rules, books: None }
+        Self { pool, clock, community, rules, books: None, fuse: Fuse::default() }
+    }
+
+    /// The same, to be stopped after a commit.
+    #[must_use]
+    pub fn with_fuse(self, fuse: Fuse) -> Self {
+        Self { fuse, ..self }
     }
 
     /// Takes newly opened slots in, lets closed ones go, and decides one batch of commands. A tick
@@ -86,14 +102,16 @@ impl Runner {
     /// The database's error. Nothing of the batch is stored then, and the books are rebuilt at the
     /// next tick.
     pub async fn tick(&mut self) -> anyhow::Result<Matched> {
+        let id = &self.community.community_id;
+        let commands = orders::submitted(&self.pool, id, BATCH_COMMANDS).await?;
+        let zone_change = zones::newest_change(&self.pool, id).await?;
         // Taken out, and only put back when all went well: after a failure nobody knows whether the
         // rows or the books are ahead.
-        let mut books = match self.books.take() {
+        let mut books = match self.books.take().filter(|books| books.zone_change == zone_change) {
             Some(books) => books,
-            None => self.rebuild().await?,
+            None => self.rebuild(zone_change).await?,
         };
         self.follow_slots(&mut books).await?;
-        let commands = orders::submitted(&self.pool, &self.community.community_id, BATCH_COMMANDS).await?;
         let mut matched = Matched::default();
         if !commands.is_empty() {
             matched = self.decide(&mut books, &commands).await?;
@@ -108,11 +126,20 @@ impl Runner {
         Some(self.books.as_ref()?.slots.get(&slot_start)?.resting())
     }
 
-    async fn rebuild(&self) -> anyhow::Result<Books> {
+    /// What a member may still spend, as the market reckons it; `None` if the member has not bid lately.
+    #[must_use]
+    pub fn free_credits(&self, member: &MemberId) -> Option<Money> {
+        self.books.as_ref()?.credits.known(member)
+    }
+
+    /// Books whose sites stand where they stood after `zone_change` or later: what has changed since is seen as a
+    /// change again.
+    async fn rebuild(&self, zone_change: i64) -> anyhow::Result<Books> {
         let id = &self.community.community_id;
         let mut books = Books {
             next_seq: orders::last_accepted_seq(&self.pool, id).await? + 1,
             next_trade_id: trades::last_id(&self.pool, id).await? + 1,
+            zone_change,
             ..Books::default()
         };
         books.members.load(&self.pool, &self.community).await?;
@@ -141,14 +168,35 @@ impl Runner {
 
 impl Members {
     async fn load(&mut self, pool: &PgPool, community: &Community) -> anyhow::Result<()> {
-        for site in members::sites(pool, &community.community_id).await? {
-            self.sites.insert(site.site_id.to_string(), site.member_id);
+        let of_sites = zones::of_sites(pool, &community.community_id).await?;
+        let mut firsts: BTreeMap<ZoneId, SiteZone> = BTreeMap::new();
+        for site in &of_sites {
+            firsts.entry(site.zone_id.clone()).or_insert_with(|| site.clone());
         }
+        let zones: Vec<SiteZone> = firsts.into_values().collect();
+        let same = |a: &SiteZone, b: &SiteZone| a.zone_id == b.zone_id;
+        let known = self.zones.len() == zones.len() && self.zones.iter().zip(&zones).all(|(a, b)| same(a, b));
+        // The terms of the books that are open name zones by these numbers.
+        anyhow::ensure!(self.zones.is_empty() || known, "the zones have changed: the books are read again");
+        let number =
+            |zone: &ZoneId| zones.binary_search_by(|site| site.zone_id.cmp(zone)).unwrap_or(usize::MAX);
+        let by_site: HashMap<&SiteId, usize> =
+            of_sites.iter().map(|site| (&site.site_id, number(&site.zone_id))).collect();
+        for site in members::sites(pool, &community.community_id).await? {
+            let zone = by_site.get(&site.site_id).copied().unwrap_or(usize::MAX);
+            self.sites.insert(site.site_id.to_string(), (site.member_id, zone));
+        }
+        self.zones = zones;
         Ok(())
     }
 
     fn owns(&self, member: &MemberId, site: &SiteId) -> bool {
-        self.sites.get(site.as_str()) == Some(member)
+        self.sites.get(site.as_str()).is_some_and(|(owner, _)| owner == member)
+    }
+
+    /// The number of a site's zone; beyond every zone if the site is not known.
+    fn zone(&self, site: &SiteId) -> usize {
+        self.sites.get(site.as_str()).map_or(usize::MAX, |(_, zone)| *zone)
     }
 
     /// The number of a member; the same for as long as the books live.

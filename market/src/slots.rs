@@ -2,10 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use store::communities::Community;
+use store::durability::commit_without_waiting;
 use store::notify::{self, Event, Kind};
 use store::slots::{self, SlotStatus};
 use store::{PgPool, StoreError};
 
+use crate::fuse::Fuse;
 use crate::rules::SlotRules;
 
 /// How many slots one tick creates, opens or closes.
@@ -20,6 +22,14 @@ pub struct Turned {
     pub changed: usize,
     /// Orders that gate closure ended.
     pub expired: u64,
+}
+
+impl Turned {
+    /// Whether all that was due is done, so that nothing is until the next slot's time comes.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.changed < SLOTS_A_TICK && usize::try_from(self.created).is_ok_and(|made| made < SLOTS_A_TICK)
+    }
 }
 
 /// Creates the slots that are due and opens those whose lead has come, oldest first.
@@ -42,7 +52,7 @@ pub async fn open(pool: &PgPool, community: &Community, now: DateTime<Utc>) -> R
     if turned.created > 0 || turned.changed > 0 {
         // One hint for all of them: a listener reads the slots anyway.
         notify::send(&mut *tx, &Event::new(Kind::Slot, id, opened.first().copied())).await?;
-        tx.commit().await?;
+        commit_without_waiting(tx).await?;
     }
     Ok(turned)
 }
@@ -50,8 +60,13 @@ pub async fn open(pool: &PgPool, community: &Community, now: DateTime<Utc>) -> R
 /// Closes the open slots whose gate closure has come, oldest first, and expires their open orders.
 ///
 /// # Errors
-/// [`StoreError`] if the database does not answer; slots closed before the error stay closed.
-pub async fn close(pool: &PgPool, community: &Community, now: DateTime<Utc>) -> Result<Turned, StoreError> {
+/// The database's error, or the fuse has blown; slots closed before stay closed.
+pub async fn close(
+    pool: &PgPool,
+    community: &Community,
+    now: DateTime<Utc>,
+    fuse: &Fuse,
+) -> anyhow::Result<Turned> {
     let id = &community.community_id;
     let last = SlotRules::of(community).last_closed_start(now);
     let limit = i64::try_from(SLOTS_A_TICK).unwrap_or(i64::MAX);
@@ -63,7 +78,8 @@ pub async fn close(pool: &PgPool, community: &Community, now: DateTime<Utc>) -> 
         let mut tx = pool.begin().await?;
         if let Some(expired) = slots::close(&mut tx, id, slot.slot_start, now).await? {
             notify::send(&mut *tx, &Event::new(Kind::Slot, id, Some(slot.slot_start))).await?;
-            tx.commit().await?;
+            commit_without_waiting(tx).await?;
+            fuse.committed("slot closed")?;
             turned.changed += 1;
             turned.expired += expired;
         }

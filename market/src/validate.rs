@@ -2,7 +2,9 @@
 //! Pure; each refusal says what bound was broken.
 
 use chrono::{DateTime, Utc};
-use domain::order::Refusal;
+use domain::fees::{MAX_ZONES, NetworkFees};
+use domain::ids::ZoneId;
+use domain::order::{Refusal, Side};
 use domain::tariff::Tariff;
 use domain::units::{Energy, Money, Overflow, Price};
 
@@ -13,16 +15,22 @@ pub struct SlotTerms {
     pub gate_closure: DateTime<Utc>,
     /// The lowest limit: the feed-in tariff.
     pub lowest: Price,
-    /// The highest limit: the retail tariff less the fees.
+    /// The highest limit: the retail tariff less the fees, where these are lowest. A bid's bound is
+    /// [`Self::highest_bid`].
     pub highest: Price,
-    /// What a buyer pays on top of the price, to network and platform.
-    pub fees: Price,
+    /// What imported energy costs at the grid.
+    pub retail: Price,
+    /// What a buyer pays on top of the price at most, to network and platform, by the number of its zone.
+    pub zone_fees: [Price; MAX_ZONES],
+    /// The zones, by number, that the community got while the slot took orders already: their sites trade in its
+    /// closing auction alone.
+    pub late_zones: [bool; MAX_ZONES],
     /// The largest energy of an order.
     pub max_order: Energy,
 }
 
 impl SlotTerms {
-    /// The terms of a slot under its tariff.
+    /// The terms of a slot under its tariff, whose network fee holds in all zones.
     ///
     /// # Errors
     /// [`Overflow`] if the prices are absurd.
@@ -31,17 +39,65 @@ impl SlotTerms {
             gate_closure,
             lowest: tariff.lowest_limit(),
             highest: tariff.highest_limit()?,
-            fees: tariff.network_fee().checked_add(tariff.platform_fee())?,
+            retail: tariff.retail(),
+            zone_fees: [tariff.network_fee().checked_add(tariff.platform_fee())?; MAX_ZONES],
+            late_zones: [false; MAX_ZONES],
             max_order,
         })
     }
 
-    /// What `energy` costs a buyer at `price`, fees included.
+    /// The same under the network fees of its zones: a buyer must be able to pay the highest fee that its zone may
+    /// pay, since nobody knows from where its energy will come. Nothing comes from zones that are `late`.
+    ///
+    /// # Errors
+    /// [`Overflow`] if the fees are absurd.
+    pub fn with_network_fees(
+        mut self,
+        fees: &NetworkFees,
+        platform_fee: Price,
+        late: &[ZoneId],
+    ) -> Result<Self, Overflow> {
+        for zone in late.iter().filter_map(|zone| fees.number(zone)) {
+            self.late_zones[zone] = true;
+        }
+        let sellers: Vec<usize> = (0..fees.count()).filter(|zone| !self.late_zones[*zone]).collect();
+        for zone in 0..fees.count() {
+            let highest = sellers.iter().map(|from| fees.fee(*from, zone)).max().unwrap_or_default();
+            self.zone_fees[zone] = highest.checked_add(platform_fee)?;
+        }
+        let lowest_fees = sellers.iter().map(|zone| self.zone_fees[*zone]).min();
+        if let Some(fees) = lowest_fees {
+            self.highest = self.retail.checked_sub(fees)?;
+        }
+        Ok(self)
+    }
+
+    /// Whether sites of a zone take part in the slot's continuous auction.
+    #[must_use]
+    pub fn takes(&self, zone: usize) -> bool {
+        !self.late_zones.get(zone).copied().unwrap_or_default()
+    }
+
+    /// The highest limit of a bid of a zone: no buyer pays more than at the grid, whoever it meets.
+    ///
+    /// # Errors
+    /// [`Overflow`] if the fees are absurd.
+    pub fn highest_bid(&self, zone: usize) -> Result<Price, Overflow> {
+        self.retail.checked_sub(self.fees(zone))
+    }
+
+    /// What `energy` costs a buyer of a zone at `price` at most, fees included.
     ///
     /// # Errors
     /// [`Overflow`] if the product does not fit.
-    pub fn cost(&self, energy: Energy, price: Price) -> Result<Money, Overflow> {
-        price.checked_add(self.fees)?.checked_mul(energy)
+    pub fn cost(&self, zone: usize, energy: Energy, price: Price) -> Result<Money, Overflow> {
+        price.checked_add(self.fees(zone))?.checked_mul(energy)
+    }
+
+    /// A zone has a number below [`MAX_ZONES`]; any other pays what the dearest does.
+    fn fees(&self, zone: usize) -> Price {
+        let dearest = || self.zone_fees.iter().max().copied().unwrap_or_default();
+        self.zone_fees.get(zone).copied().unwrap_or_else(dearest)
     }
 }
 
@@ -85,15 +141,23 @@ pub fn energy(energy: Energy, terms: &SlotTerms) -> Result<(), Refusal> {
     }
 }
 
-/// Checks an order's limit against both tariffs.
+/// Checks the limit of an order of a zone against both tariffs, and that the zone takes part in the slot at all.
 ///
 /// # Errors
 /// [`Refusal`] with the bound.
-pub fn limit(limit: Price, terms: &SlotTerms) -> Result<(), Refusal> {
+pub fn limit(side: Side, zone: usize, limit: Price, terms: &SlotTerms) -> Result<(), Refusal> {
+    if !terms.takes(zone) {
+        return Err(Refusal::SlotNotOpen);
+    }
+    let highest = match side {
+        // A bound that does not fit in a price is below every limit.
+        Side::Bid => terms.highest_bid(zone).unwrap_or(Price::from_micro_per_kwh(i64::MIN)),
+        Side::Offer => terms.highest,
+    };
     if limit < terms.lowest {
         Err(Refusal::BelowFeedIn { bound_micro_per_kwh: terms.lowest.micro_per_kwh() })
-    } else if limit > terms.highest {
-        Err(Refusal::AboveRetail { bound_micro_per_kwh: terms.highest.micro_per_kwh() })
+    } else if limit > highest {
+        Err(Refusal::AboveRetail { bound_micro_per_kwh: highest.micro_per_kwh() })
     } else {
         Ok(())
     }
@@ -133,10 +197,49 @@ mod tests {
 
     #[test]
     fn limits_lie_between_the_tariffs_both_included() {
-        let check = |micro| limit(Price::from_micro_per_kwh(micro), &terms());
-        assert_eq!(check(79_999), Err(Refusal::BelowFeedIn { bound_micro_per_kwh: 80_000 }));
-        assert_eq!((check(80_000), check(288_000)), (Ok(()), Ok(())));
-        assert_eq!(check(288_001), Err(Refusal::AboveRetail { bound_micro_per_kwh: 288_000 }));
+        for side in [Side::Bid, Side::Offer] {
+            let check = |micro| limit(side, 0, Price::from_micro_per_kwh(micro), &terms());
+            assert_eq!(check(79_999), Err(Refusal::BelowFeedIn { bound_micro_per_kwh: 80_000 }));
+            assert_eq!((check(80_000), check(288_000)), (Ok(()), Ok(())));
+            assert_eq!(check(288_001), Err(Refusal::AboveRetail { bound_micro_per_kwh: 288_000 }));
+        }
+    }
+
+    #[test]
+    fn a_bid_is_bounded_and_covered_by_the_highest_fee_of_its_zone() {
+        let price = Price::from_micro_per_kwh;
+        let tariff = Tariff::new(price(320_000), price(80_000), price(30_000), price(2_000)).unwrap();
+        let zones = ["a", "b"].map(|id| ZoneId::new(id).unwrap());
+        let pairs = [
+            (zones[0].clone(), zones[0].clone(), price(10_000)),
+            (zones[1].clone(), zones[0].clone(), price(20_000)),
+        ];
+        let fees = NetworkFees::new(zones, &tariff, pairs).unwrap();
+        let terms = terms().with_network_fees(&fees, tariff.platform_fee(), &[]).unwrap();
+        let check = |side, zone, micro| limit(side, zone, price(micro), &terms);
+        // Zone a pays 2 ct to the network at most, zone b the tariff's 3 ct.
+        assert_eq!((check(Side::Bid, 0, 298_000), check(Side::Bid, 1, 288_000)), (Ok(()), Ok(())));
+        assert_eq!(check(Side::Bid, 0, 298_001), Err(Refusal::AboveRetail { bound_micro_per_kwh: 298_000 }));
+        assert_eq!(check(Side::Bid, 1, 288_001), Err(Refusal::AboveRetail { bound_micro_per_kwh: 288_000 }));
+        assert_eq!(check(Side::Offer, 1, 298_000), Ok(()));
+        let cost = |zone| terms.cost(zone, Energy::from_wh(10), price(100_000)).unwrap().nano();
+        assert_eq!((cost(0), cost(1)), (1_220_000, 1_320_000));
+    }
+
+    #[test]
+    fn a_zone_that_came_later_neither_trades_nor_bounds_the_others() {
+        let price = Price::from_micro_per_kwh;
+        let tariff = Tariff::new(price(320_000), price(80_000), price(30_000), price(2_000)).unwrap();
+        let zones = ["a", "b"].map(|id| ZoneId::new(id).unwrap());
+        let pairs = [(zones[0].clone(), zones[0].clone(), price(10_000))];
+        let fees = NetworkFees::new(zones.clone(), &tariff, pairs).unwrap();
+        let terms = terms().with_network_fees(&fees, tariff.platform_fee(), &zones[1..]).unwrap();
+        let check = |side, zone, micro| limit(side, zone, price(micro), &terms);
+        assert_eq!((check(Side::Bid, 0, 308_000), check(Side::Offer, 0, 308_000)), (Ok(()), Ok(())));
+        assert_eq!(check(Side::Bid, 0, 308_001), Err(Refusal::AboveRetail { bound_micro_per_kwh: 308_000 }));
+        for side in [Side::Bid, Side::Offer] {
+            assert_eq!(check(side, 1, 100_000), Err(Refusal::SlotNotOpen));
+        }
     }
 
     #[test]
@@ -149,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_bid_is_covered_to_the_last_nano_with_its_fees() {
-        let needed = terms().cost(Energy::from_wh(10), Price::from_micro_per_kwh(100_000)).unwrap();
+        let needed = terms().cost(0, Energy::from_wh(10), Price::from_micro_per_kwh(100_000)).unwrap();
         assert_eq!(needed.nano(), 1_320_000);
         assert!(cover(needed, Money::from_nano(1_320_000)).is_ok());
         let refusal = cover(needed, Money::from_nano(1_319_999));

@@ -36,6 +36,46 @@ fn the_worked_example_clears_as_documented() {
 }
 
 #[test]
+fn the_example_with_zones_and_wishes_clears_as_documented() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let orders = "id,side,member,energy_wh,price_micro_per_kwh,zone,kind,prefer,premium_micro_per_kwh
+1,offer,a,300,80000,north,green,,
+2,offer,b,100,80000,south,,,
+3,bid,c,200,250000,north,,,
+4,bid,d,200,250000,south,,green,20000
+";
+    let fees = "from_zone,to_zone,fee_micro_per_kwh\nnorth,south,50000\nsouth,north,50000\n";
+    let (orders, fees, pairs) = (file("orders.csv", orders), file("fees.csv", fees), file("pairs.csv", ""));
+    let args = ["clear", "--csv", &orders, "--network-fees", &fees, "--network-fee-micro-per-kwh", "10000"];
+    let with = |more: &[&str]| {
+        String::from_utf8(market(&[&args[..], &["--pairs", &pairs], more].concat()).stdout).unwrap()
+    };
+    let json = with(&["--json"]);
+    assert!(
+        json.starts_with(
+            "{\"volume_wh\":400,\"welfare_nano\":68000000,\"price_micro_per_kwh\":165000,\"trades\":4,"
+        ) && json.ends_with(
+            ",\"network_fee_nano\":8000000,\"preferred_wh\":100,\"premium_nano\":2000000,\"pairs\":3}\n"
+        ),
+        "{json}"
+    );
+    let header = "bid_id,offer_id,energy_wh,price_micro_per_kwh,network_fee_micro_per_kwh,preferred,\
+                  premium_micro_per_kwh\n";
+    let taken = "4,1,100,165000,50000,yes,20000\n3,1,200,165000,10000,no,0\n4,2,100,165000,10000,no,0\n";
+    assert_eq!(std::fs::read_to_string(&pairs).unwrap(), format!("{header}{taken}"));
+    let text = with(&[]);
+    assert!(
+        text.starts_with("4 orders, 4 trades, 400 Wh at 165000 ") && text.contains("\n3 pairs, "),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_bad_line_ends_with_status_2_and_one_line_that_names_it() {
     let output = clear(&EXAMPLE.replace("400,250000", "-4,250000"), "call");
     assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));

@@ -109,13 +109,77 @@ fn an_empty_file_is_refused() {
 }
 
 #[test]
-fn another_header_is_refused() {
-    let error = profiles_error(PROFILES);
+fn a_header_that_lacks_what_is_needed_or_has_it_twice_is_refused() {
     assert_says(
-        &error,
-        &["profiles.csv, line 1: the header is", "make it exactly `slot_start,site_id,load_w,pv_w`"],
+        &profiles_error(PROFILES),
+        &["profiles.csv, line 1: the header", "no column `slot_start`", "`slot_start,site_id,load_w,pv_w`"],
     );
-    assert_says(&sites_error(&SITES_HEADER.replace("battery_w\n", "battery_kw\n")), &["sites.csv, line 1"]);
+    assert_says(&sites_error("name\na\n"), &["sites.csv, line 1", "no column `site_id`"]);
+    assert_says(&profiles_error("slot_start,site_id,load_w,load_w\n"), &["column `load_w` twice"]);
+}
+
+#[test]
+fn columns_may_come_in_any_order_with_others_between_and_optional_ones_left_out() {
+    let profiles = "pv_w,remark,load_w,site_id,slot_start\n0,dull,100,a,2016-01-18T00:00:00Z\n\
+                    7,,110,a,2016-01-18T00:15:00Z\n";
+    let data = DataSet::read(folder(b"site_id\na\n", profiles.as_bytes()).path()).unwrap();
+    assert_eq!((data.sites[0].pv_peak_w, data.sites[0].battery_wh), (0, 0));
+    assert_eq!((data.rows[1].powers[0].load_w, data.rows[1].powers[0].pv_w), (110, 7));
+    let bare = "slot_start,site_id,load_w\n2016-01-18T00:00:00Z,a,100\n2016-01-18T00:15:00Z,a,110\n";
+    let data = DataSet::read(folder(b"site_id\na\n", bare.as_bytes()).path()).unwrap();
+    assert_eq!(data.rows[0].powers[0].net_w(), 100);
+}
+
+#[test]
+fn the_header_may_be_in_any_case() {
+    let profiles = format!("SLOT_START,Site_ID,Load_W,PV_W\n{PROFILES}");
+    let data = DataSet::read(folder(format!("{SITES_HEADER}{SITES}").as_bytes(), profiles.as_bytes()).path());
+    assert_eq!(data.unwrap().rows[1].powers[1].pv_w, 900);
+}
+
+#[test]
+fn a_quantity_in_another_unit_is_not_read_as_nothing() {
+    let with = |columns: &str| profiles_error(&format!("slot_start,site_id,{columns}\n{PROFILES}"));
+    for (columns, found, wanted) in [
+        ("load_kw,pv_w", "`load_kw`", "give `load_w`"),
+        ("load_w,pv_kw", "`pv_kw`", "give `pv_w`"),
+        ("load_w,PV_kWh", "`pv_kwh`", "give `pv_w`"),
+        ("load_wh,pv_wh", "`load_wh`", "give `load_w`"),
+    ] {
+        assert_says(&with(columns), &["profiles.csv, line 1", found, wanted]);
+    }
+    for (column, wanted) in
+        [("battery_kwh", "`battery_wh`"), ("battery_kw", "`battery_w`"), ("pv_peak_kwp", "`pv_peak_w`")]
+    {
+        assert_says(&sites_error(&format!("site_id,{column}\na,1\nb,2\n")), &[column, wanted]);
+    }
+    // Beside the figure itself it is a remark like any other.
+    let beside = format!("slot_start,site_id,load_w,load_kw\n{PROFILES}");
+    assert!(
+        DataSet::read(folder(format!("{SITES_HEADER}{SITES}").as_bytes(), beside.as_bytes()).path()).is_ok()
+    );
+}
+
+#[test]
+fn a_file_with_other_separators_is_refused_with_the_reason() {
+    let semicolons = format!("{PROFILES_HEADER}{PROFILES}").replace(',', ";");
+    assert_says(&profiles_error(&semicolons), &["line 1", "separated by commas"]);
+}
+
+#[test]
+fn lines_may_come_in_any_order() {
+    let mut lines: Vec<&str> = PROFILES.lines().collect();
+    let sorted = DataSet::read(
+        folder(
+            format!("{SITES_HEADER}{SITES}").as_bytes(),
+            format!("{PROFILES_HEADER}{PROFILES}").as_bytes(),
+        )
+        .path(),
+    );
+    lines.reverse();
+    let reversed = format!("{PROFILES_HEADER}{}\n", lines.join("\n"));
+    let read = DataSet::read(folder(format!("{SITES_HEADER}{SITES}").as_bytes(), reversed.as_bytes()).path());
+    assert_eq!(read.unwrap(), sorted.unwrap());
 }
 
 #[test]
@@ -186,17 +250,18 @@ fn quantities_are_whole_and_without_sign() {
 }
 
 #[test]
-fn times_are_utc_and_ascending() {
+fn times_have_an_offset_so_that_no_hour_is_two() {
     let with = |time: &str| profiles_error(&format!("{PROFILES_HEADER}{time},a,1,1\n"));
-    assert_says(&with("yesterday"), &["line 2, column `slot_start`: `yesterday` is no UTC time"]);
-    assert_says(&with("2016-01-18T00:00:00+01:00"), &["no UTC time"]);
-    assert_says(&with("2016-02-30T00:00:00Z"), &["no UTC time"]);
-    let back = PROFILES.replace("T00:15", "T23:15").replace("01-18T23", "01-17T23");
-    let error = profiles_error(&format!("{PROFILES_HEADER}{back}"));
-    assert_says(
-        &error,
-        &["line 4, column `slot_start`", "2016-01-17T23:15:00Z comes after 2016-01-18T00:00:00Z"],
-    );
+    assert_says(&with("yesterday"), &["line 2, column `slot_start`: `yesterday` is no time"]);
+    assert_says(&with("2016-10-30T02:15:00"), &["no time with its offset", "when clocks go back"]);
+    assert_says(&with("2016-02-30T00:00:00Z"), &["no time"]);
+    // The night in which 02:00 to 03:00 comes twice: five quarter-hours, each its own.
+    let night = ["01:45:00+02:00", "02:00:00+02:00", "02:45:00+02:00", "02:00:00+01:00", "02:45:00+01:00"];
+    let lines: String = night.iter().map(|time| format!("2016-10-30T{time},a,1,1\n")).collect();
+    let dir = folder(b"site_id\na\n", format!("{PROFILES_HEADER}{lines}").as_bytes());
+    let data = DataSet::read(dir.path()).unwrap();
+    assert_eq!((data.rows.len(), data.slot_seconds), (5, 900));
+    assert_eq!(data.rows[0].slot_start.to_rfc3339(), "2016-10-29T23:45:00+00:00");
 }
 
 #[test]

@@ -61,6 +61,31 @@ async fn leads_decides_stops_and_hands_over(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
+async fn changed_rules_of_a_community_reach_the_market_that_leads_it(pool: PgPool) {
+    let world = World::new(pool.clone(), "demo", 1).await;
+    let (sender, mut hints) = broadcast::channel(HINTS_KEPT);
+    let pump = tokio::spawn(notify::pump(pool.clone(), sender));
+    let is_open = async |number: i64| {
+        let row = slots::find(&world.pool, world.id(), slot(number)).await?;
+        Ok(row.is_some_and(|row| row.status == SlotStatus::Open))
+    };
+    let (shutdown, ended) = start(&world, 100);
+    until(&mut hints, async || is_open(3).await).await;
+    let large = async |client: &str| {
+        world.order(0, client, slot(3), (Side::Offer, 5, 90_000), TimeInForce::GoodTillGate).await
+    };
+    let one = large("a").await;
+    until(&mut hints, async || Ok(world.decision(one).await.0 == "accepted")).await;
+    sqlx::query("UPDATE communities SET open_lead_s = 50, max_order_wh = 4").execute(&pool).await.unwrap();
+    until(&mut hints, async || is_open(5).await).await;
+    let two = large("b").await;
+    until(&mut hints, async || Ok(world.decision(two).await.1.as_deref() == Some("too_large"))).await;
+    shutdown.stop();
+    ended.await.unwrap().unwrap();
+    pump.abort();
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
 async fn a_configuration_that_cannot_work_is_refused(pool: PgPool) {
     let world = World::new(pool, "demo", 1).await;
     let config = MarketConfig { poll_interval_ms: 0, ..MarketConfig::default() };

@@ -138,9 +138,23 @@ async fn gate_closure_expires_what_is_open_and_takes_no_more(pool: PgPool) {
     world.order(1, "b", slot(2), (Offer, 5, 90_000), GTG).await;
     runner.tick().await.unwrap();
     world.manual.set(at(10));
-    let closed = market::slots::close(&world.pool, &world.community, world.manual.now()).await.unwrap();
+    let closed = market::slots::close(
+        &world.pool,
+        &world.community,
+        world.manual.now(),
+        &market::fuse::Fuse::default(),
+    )
+    .await
+    .unwrap();
     assert_eq!((closed.changed, closed.expired), (2, 1), "slots 0 and 1");
-    let again = market::slots::close(&world.pool, &world.community, world.manual.now()).await.unwrap();
+    let again = market::slots::close(
+        &world.pool,
+        &world.community,
+        world.manual.now(),
+        &market::fuse::Fuse::default(),
+    )
+    .await
+    .unwrap();
     assert_eq!(again, market::slots::Turned::default());
     let late = world.order(0, "c", slot(1), (Offer, 5, 90_000), GTG).await;
     runner.tick().await.unwrap();
@@ -274,7 +288,9 @@ async fn a_slot_replays_to_its_stored_trades_and_a_forged_one_is_found(pool: PgP
     assert_eq!(check_slot(pool, id, slot(3)).await.unwrap().trades, 0);
     // Long after its gate has closed, and whatever became of the slot, it replays the same.
     world.manual.set(at(500));
-    market::slots::close(pool, &world.community, world.manual.now()).await.unwrap();
+    market::slots::close(pool, &world.community, world.manual.now(), &market::fuse::Fuse::default())
+        .await
+        .unwrap();
     assert_eq!(check_slot(pool, id, slot(2)).await.unwrap(), replayed);
     sqlx::query("UPDATE trades SET price_micro_per_kwh = price_micro_per_kwh + 1 WHERE trade_id = 7")
         .execute(pool)

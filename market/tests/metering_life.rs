@@ -3,7 +3,7 @@
 
 mod support;
 
-use domain::order::{Side, TimeInForce};
+use domain::order::Side;
 use market::meterer::{self, Metered};
 use store::metering::{self, MeteredSite};
 use store::slots::{self, SlotStatus};
@@ -15,11 +15,13 @@ async fn closed_at(world: &World, seconds: i64) {
     world.manual.set(at(seconds));
     let now = world.manual.now();
     market::slots::open(&world.pool, &world.community, now).await.unwrap();
-    market::slots::close(&world.pool, &world.community, now).await.unwrap();
+    market::slots::close(&world.pool, &world.community, now, &market::fuse::Fuse::default()).await.unwrap();
 }
 
 async fn tick(world: &World) -> Metered {
-    meterer::tick(&world.pool, &world.community, world.manual.now()).await.unwrap()
+    meterer::tick(&world.pool, &world.community, world.manual.now(), &market::fuse::Fuse::default())
+        .await
+        .unwrap()
 }
 
 async fn status(world: &World, number: i64) -> (SlotStatus, i32, bool) {
@@ -55,11 +57,7 @@ async fn settle(world: &World, number: i64, to: SlotStatus) {
 async fn a_slot_is_metered_when_every_reading_is_there_and_clears_what_was_not_traded(pool: PgPool) {
     let world = World::new(pool, "demo", 3).await;
     closed_at(&world, 0).await;
-    let mut runner = world.runner();
-    let gtg = TimeInForce::GoodTillGate;
-    world.order(0, "a", slot(1), (Side::Offer, 300, 100_000), gtg).await;
-    world.order(1, "b", slot(1), (Side::Bid, 300, 100_000), gtg).await;
-    runner.tick().await.unwrap();
+    world.sell_300_wh().await;
     assert_eq!(trades::of_slot(&world.pool, world.id(), slot(1)).await.unwrap().len(), 1);
     for boundary in [0, 1] {
         for site in 0..3 {
@@ -137,18 +135,8 @@ async fn a_boundary_that_was_never_read_is_not_waited_for_and_adds_up_later(pool
 async fn what_was_substituted_too_high_is_carried_and_corrected_through_all_slots(pool: PgPool) {
     let world = World::new(pool, "demo", 2).await;
     closed_at(&world, 0).await;
-    let mut runner = world.runner();
-    let gtg = TimeInForce::GoodTillGate;
-    world.order(0, "a", slot(1), (Side::Offer, 300, 100_000), gtg).await;
-    world.order(1, "b", slot(1), (Side::Bid, 300, 100_000), gtg).await;
-    runner.tick().await.unwrap();
-    for boundary in 0..5 {
-        world.read(0, boundary, 1 + boundary, 0, 300 * boundary).await;
-    }
-    // Site 1 bought 300 Wh for slot 1 and used 50 Wh a slot; boundary 2 is missing.
-    for (boundary, seq) in [(0, 1), (1, 2), (3, 4), (4, 5)] {
-        world.read(1, boundary, seq, 50 * boundary, 0).await;
-    }
+    world.sell_300_wh().await;
+    world.read_all_but_one().await;
     closed_at(&world, 80).await;
     assert_eq!(tick(&world).await.metered, 4, "slot 1 at its deadline, those behind it are complete");
     let mut given = vec![];

@@ -16,7 +16,7 @@ const MECHANISMS: [Mechanism; 3] =
 fn settings(mechanism: Mechanism) -> Settings {
     let price = Price::from_micro_per_kwh;
     let tariff = Tariff::new(price(320_000), price(80_000), price(30_000), price(2_000)).unwrap();
-    Settings { mechanism, tariff, days: None, forecast_share_percent: 80 }
+    Settings::new(mechanism, tariff)
 }
 
 fn demonstration() -> PathBuf {
@@ -44,6 +44,26 @@ fn data(powers: &[Vec<(u32, u32)>], slot_seconds: u32) -> DataSet {
 
 fn play(data: &DataSet, mechanism: Mechanism) -> Simulated {
     simulate(data, &settings(mechanism), |_, _| {}).unwrap()
+}
+
+#[test]
+fn export_beyond_the_limit_earns_nothing_and_import_beyond_it_is_stated() {
+    // 1,000 and 200 Wh over, 300 Wh short, then 500 Wh short with nothing over.
+    let data = data(&[vec![(0, 4_000), (0, 800), (1_200, 0)], vec![(0, 0), (0, 0), (2_000, 0)]], 900);
+    let free = play(&data, Mechanism::CallAuction);
+    let wh = |wh| Some(domain::units::Energy::from_wh(wh));
+    let limits = domain::grid::GridLimits { import: wh(450), export: wh(500) };
+    let limited =
+        simulate(&data, &Settings { limits, ..settings(Mechanism::CallAuction) }, |_, _| {}).unwrap();
+    assert_eq!((limited.kpis.curtailed_wh, limited.kpis.over_limit_wh), (400, 50));
+    let table = csv(&limited);
+    let ends: Vec<bool> =
+        table.lines().skip(1).zip([",400,0", ",0,50"]).map(|(line, end)| line.ends_with(end)).collect();
+    assert_eq!(ends, [true, true], "{table}");
+    assert_eq!(limited.kpis.money_sum_nano, 0);
+    assert_eq!(limited.kpis.grid_export_wh, free.kpis.grid_export_wh);
+    assert_eq!(free.kpis.savings_nano - limited.kpis.savings_nano, 400 * 80_000);
+    assert!(json(&limited).contains("\"curtailed_wh\":400,\"over_limit_wh\":50"));
 }
 
 #[test]
@@ -86,7 +106,7 @@ fn the_demonstration_community_reaches_the_optimum_with_a_closing_auction() {
         }
         let table = csv(&simulated);
         assert_eq!(table.lines().count(), 673);
-        assert!(table.lines().skip(1).all(|line| line.split(',').count() == 11));
+        assert!(table.lines().skip(1).all(|line| line.split(',').count() == 13));
         assert!(json(&simulated).contains("\"money_sum_nano\":0,\"members\":[{\"site_id\":\"site-001\""));
     }
 }

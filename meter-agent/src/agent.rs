@@ -11,9 +11,12 @@ use service::lifecycle::Shutdown;
 use tokio::sync::{Mutex, Notify};
 
 use crate::config::{Access, AgentConfig, AgentPlan, DevicePlan};
+use crate::curtail::{Curtailer, Keeper};
+use crate::health::{self, Board, ClockState, Reporter};
 use crate::link::{self, MqttConfig};
 use crate::modbus::{Bus, BusTiming, Endpoint, ModbusMeter, SharedBus};
 use crate::mqtt_device::{self, Hub, MqttMeter};
+use crate::ocmf::TimeStatus;
 use crate::outbox::Outbox;
 use crate::poll::{Group, PolledDevice, Poller, Signer};
 use crate::publish::Publisher;
@@ -42,7 +45,7 @@ impl std::fmt::Debug for AgentDeps {
     }
 }
 
-/// Runs an agent until the service stops. Several may run in one process.
+/// Runs an agent until the service stops, its clock's state as configured. Several may run in one process.
 ///
 /// # Errors
 /// If the configuration, the outbox or the broker's section cannot be used; nothing was started then.
@@ -52,30 +55,61 @@ pub async fn run(
     deps: AgentDeps,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
+    run_with_clock_state(config, mqtt, deps, Arc::new(TimeStatus::default), shutdown).await
+}
+
+/// Runs an agent; `clock_state` tells how the machine's clock is kept, unless the configuration says so.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with_clock_state(
+    config: AgentConfig,
+    mqtt: MqttConfig,
+    deps: AgentDeps,
+    clock_state: ClockState,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
     let plan = AgentPlan::check(&config, &Library::embedded()?)?;
     let options = mqtt.options(plan.agent_id.as_str())?;
-    let first_epoch = epoch_of(deps.clock.now());
-    let (outbox, damaged) =
-        Outbox::open_or_replace(&plan.outbox_file, config.outbox_max_records, first_epoch)?;
-    if let Some(aside) = damaged {
-        tracing::error!(aside = %aside.display(), first_epoch,
-            "the outbox was damaged and is set aside: what waited in it was not delivered, a new epoch begins");
-    }
-    let outbox = Arc::new(outbox);
+    let clock_state = match config.time_status {
+        Some(configured) => Arc::new(move || configured),
+        None => clock_state,
+    };
+    let board = Arc::new(Board::new(plan.devices.iter().map(|device| device.meter_id.clone())));
+    let outbox = Arc::new(open_outbox(&plan, config.outbox_max_records, &deps, &board)?);
     let stored = Arc::new(Notify::new());
     let signer = Arc::new(Signer {
-        key: deps.signing_key,
+        key: deps.signing_key.clone(),
         community_id: plan.community_id.clone(),
         agent_id: plan.agent_id.clone(),
-        boot_id: deps.boot_id,
-        time_status: config.time_status,
+        boot_id: deps.boot_id.clone(),
+        time_status: TimeStatus::default(),
     });
-    let groups = connect(&plan, &deps.clock, &shutdown);
+    let groups = connect(&plan, &deps, &board, &shutdown);
     tracing::info!(agent_id = %plan.agent_id, devices = plan.devices.len(), endpoints = groups.len(),
         waiting = outbox.depth()?, "the agent starts");
     let mut poller =
-        Poller::new(plan.timing, groups, outbox.clone(), signer, deps.clock.clone(), stored.clone());
-    let mut publisher = Publisher::new(outbox, &plan.community_id, &plan.agent_id, plan.limits, stored);
+        Poller::new(plan.timing, groups, outbox.clone(), signer, deps.clock.clone(), stored.clone())
+            .noting(board.clone())
+            .with_clock_state(clock_state.clone());
+    let (messages, line, reports) = health::reports(&plan.community_id, &plan.agent_id);
+    let reporter = Reporter {
+        community_id: plan.community_id.clone(),
+        agent_id: plan.agent_id.clone(),
+        key: deps.signing_key.clone(),
+        board,
+        outbox: outbox.clone(),
+        slot_length: plan.timing.slot_length,
+        certificate_file: mqtt.client_certificate_file.clone(),
+        clock_state,
+        metrics_file: config.metrics_file,
+        clock: deps.clock.clone(),
+        messages,
+        line,
+        wake: stored.clone(),
+    };
+    let mut publisher =
+        Publisher::new(outbox, &plan.community_id, &plan.agent_id, plan.limits, stored).with_reports(reports);
     let heartbeat = Heartbeat::new(config.heartbeat_file);
     let beats = async {
         heartbeat.beat();
@@ -85,8 +119,40 @@ pub async fn run(
     };
     let certificate = link::watch_certificate(&mqtt, &deps.clock, &shutdown);
     let publish = publisher.run(options, deps.jitter_seed, &shutdown);
-    tokio::join!(poller.run(&shutdown), publish, beats, certificate);
+    let poll = async {
+        tokio::select! {
+            () = poller.probe() => {}
+            () = shutdown.stopped() => {}
+        }
+        poller.run(&shutdown).await;
+    };
+    tokio::join!(poll, publish, reporter.run(&shutdown), beats, certificate);
     Ok(())
+}
+
+/// Opens the outbox; one that is damaged is set aside, and what is whole in it is taken over, which is an event.
+fn open_outbox(
+    plan: &AgentPlan,
+    max_records: u64,
+    deps: &AgentDeps,
+    board: &Board,
+) -> anyhow::Result<Outbox> {
+    let now = deps.clock.now();
+    let first_epoch = epoch_of(now);
+    let (outbox, damaged) = Outbox::open_or_replace(&plan.outbox_file, max_records, first_epoch)?;
+    if let Some(aside) = damaged {
+        let saved = outbox.take_over(&aside, deps.signing_key.verifying_key())?;
+        let aside = aside.display();
+        tracing::error!(%aside, first_epoch, recovered = saved.recovered, missing = saved.missing,
+            "the outbox was damaged and is set aside; what is whole in it is delivered, and a new epoch begins");
+        let words = format!(
+            "set aside as {aside}; {} records in it were whole and are delivered, {} numbers between them are \
+             missing, and every meter begins epoch {first_epoch}",
+            saved.recovered, saved.missing
+        );
+        board.note_event("outbox_damaged", now, None, &words);
+    }
+    Ok(outbox)
 }
 
 /// The epoch that meters begin with which a new outbox does not know: minutes since 2020. An agent that
@@ -98,7 +164,8 @@ pub fn epoch_of(now: DateTime<Utc>) -> i32 {
 }
 
 /// A source for each device: one group an endpoint that is asked, one a device that speaks by itself.
-fn connect(plan: &AgentPlan, clock: &Clock, shutdown: &Shutdown) -> Vec<Group> {
+fn connect(plan: &AgentPlan, deps: &AgentDeps, board: &Arc<Board>, shutdown: &Shutdown) -> Vec<Group> {
+    let clock = &deps.clock;
     let hubs = listen(plan, clock, shutdown);
     let mut buses: BTreeMap<&Endpoint, (SharedBus, Group)> = BTreeMap::new();
     let mut groups = Vec::new();
@@ -107,12 +174,14 @@ fn connect(plan: &AgentPlan, clock: &Clock, shutdown: &Shutdown) -> Vec<Group> {
             Access::Modbus { endpoint, unit } => {
                 let timing = BusTiming::from(&device.template.quirks);
                 let (bus, group) = buses.entry(endpoint).or_insert_with(|| {
-                    (Arc::new(Mutex::new(Bus::new(endpoint.clone(), timing))), Group::default())
+                    let bus = Bus::new(endpoint.clone(), timing).with_jitter(deps.jitter_seed);
+                    (Arc::new(Mutex::new(bus)), Group::default())
                 });
                 // Nobody else holds the lock before the first boundary.
                 if let Ok(mut bus) = bus.try_lock() {
                     bus.be_patient(timing);
                 }
+                curtail(device, bus, clock, board, shutdown);
                 group
                     .devices
                     .extend(modbus_source(device, bus.clone(), *unit, clock).map(|s| polled(device, s)));
@@ -127,6 +196,15 @@ fn connect(plan: &AgentPlan, clock: &Clock, shutdown: &Shutdown) -> Vec<Group> {
     }
     groups.extend(buses.into_values().map(|(_, group)| group));
     groups
+}
+
+/// Keeps the limit of a device's power, if one is configured.
+fn curtail(device: &DevicePlan, bus: &SharedBus, clock: &Clock, board: &Arc<Board>, shutdown: &Shutdown) {
+    let Some(plan) = device.curtail else { return };
+    // The template was checked with the configuration.
+    let Ok(curtailer) = Curtailer::new(bus.clone(), plan.unit, device.template.clone()) else { return };
+    let keeper = Keeper::new(device.meter_id.clone(), curtailer, plan.limit, board.clone(), clock.clone());
+    tokio::spawn(keeper.run(shutdown.clone()));
 }
 
 /// One connection to each broker that devices publish to.
@@ -169,7 +247,8 @@ pub fn modbus_source(
 
 fn polled(device: &DevicePlan, source: Box<dyn MeterSource>) -> PolledDevice {
     let template = &device.template;
-    let name = format!("{}@{}", template.id, template.version);
+    let own = if device.is_adapted { "+own" } else { "" };
+    let name = format!("{}@{}{own}", template.id, template.version);
     let mut polled = PolledDevice::new(device.meter_id.clone(), name, source);
     polled.sleeps_at_night = template.quirks.sleeps_at_night;
     polled

@@ -1,14 +1,18 @@
 //! Section `[meter-agent]`: what one agent reads, and in whose name.
 
+mod adapt;
 mod plan;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
+pub use adapt::{CurtailConfig, CurtailPlan, PlaceConfig};
 pub use plan::{Access, AgentPlan, DevicePlan, InvalidAgent};
 
 use crate::ocmf::TimeStatus;
+use crate::template::PointName;
 
 /// Section `[meter-agent]`.
 #[derive(Debug, Clone, Deserialize)]
@@ -42,12 +46,20 @@ pub struct AgentConfig {
     /// How many records of a backlog are sent a second, beside the newest ones, which do not wait.
     #[serde(default = "drain_per_s")]
     pub drain_per_s: u32,
-    /// How this machine's clock is kept: `synchronised`, `informative` or `unknown`. It is written into
-    /// every record.
-    #[serde(default)]
-    pub time_status: TimeStatus,
+    /// How this machine's clock is kept: `synchronised`, `informative`, `unsynchronised` or `unknown`. It is
+    /// written into every record. If it is missing the system is asked.
+    pub time_status: Option<TimeStatus>,
     /// A file to touch while the loop turns.
     pub heartbeat_file: Option<PathBuf>,
+    /// A file to write metrics to, in Prometheus' text format, for the node exporter's textfile collector;
+    /// its name must end in `.prom`.
+    pub metrics_file: Option<PathBuf>,
+    /// Limits of devices' power, by meter id.
+    #[serde(default)]
+    pub curtail: BTreeMap<String, CurtailConfig>,
+    /// Where values of MQTT devices are, if they are not where their templates say, by meter id and value.
+    #[serde(default)]
+    pub mqtt_points: BTreeMap<String, BTreeMap<PointName, PlaceConfig>>,
     /// The devices.
     #[serde(default)]
     pub devices: Vec<DeviceConfig>,

@@ -98,11 +98,11 @@ impl Unit {
         }
     }
 
-    /// Ten to this power of the base unit (W, V, Hz) is one unit.
+    /// Ten to this power of the base unit (W, Wh, V, Hz) is one unit.
     #[must_use]
     pub const fn base_pow10(self) -> i32 {
         match self {
-            Self::Kilowatt => 3,
+            Self::Kilowatt | Self::KilowattHour => 3,
             _ => 0,
         }
     }

@@ -16,16 +16,18 @@
 mod batch;
 mod directory;
 mod enrol;
+mod health;
 mod judge;
 mod refusal;
 mod sequence;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use domain::ids::{AgentId, CommunityId, MeterId};
 use domain::time::Clock;
+use futures_util::future::try_join_all;
 use rumqttc::v5::mqttbytes::QoS;
 use serde::Deserialize;
 use service::health::Heartbeat;
@@ -37,7 +39,7 @@ pub use refusal::Refusal;
 use crate::enrolment::Answer;
 use crate::link::{self, Link, LinkEvent, MqttConfig};
 use crate::wire::{
-    Acknowledgement, ENROLMENT_SHARE, READINGS_SHARE, ack_topic, enrolment_answer_topic,
+    Acknowledgement, ENROLMENT_SHARE, HEALTH_SHARE, READINGS_SHARE, ack_topic, enrolment_answer_topic,
     parse_enrolment_topic,
 };
 use directory::Directory;
@@ -51,6 +53,8 @@ const IDLE: Duration = Duration::from_secs(5);
 /// Acknowledgements that wait for the network; what does not fit is asked for again.
 const REQUESTS: usize = 4_096;
 
+/// More workers than any database takes writers from one process.
+const MAX_WORKERS: usize = 16;
 /// Announcements taken of one batch; further ones are made again.
 const MAX_ENROLMENTS: usize = 1_000;
 
@@ -66,7 +70,13 @@ pub struct IngestConfig {
     pub queue_max_records: usize,
     /// How old what is known of agents and meters may be, in seconds: a revocation takes that long.
     pub directory_max_age_s: u64,
-    /// This worker's MQTT client id; must differ between workers. One is made up if it is missing.
+    /// For how many days events of devices are kept, 1 to 3650.
+    pub event_retention_days: u16,
+    /// How many workers this process runs side by side on the shared subscription: some verify while
+    /// others wait for the database.
+    pub workers: usize,
+    /// This process's MQTT client id, to which each worker's number is added; must differ between
+    /// processes. One is made up if it is missing.
     pub client_id: Option<String>,
     /// A file to touch while the loop turns.
     pub heartbeat_file: Option<PathBuf>,
@@ -79,6 +89,8 @@ impl Default for IngestConfig {
             batch_max_wait_ms: 25,
             queue_max_records: 4_096,
             directory_max_age_s: 10,
+            event_retention_days: 400,
+            workers: 4,
             client_id: None,
             heartbeat_file: None,
         }
@@ -114,6 +126,8 @@ pub struct Outcome {
     pub quarantined: u64,
     /// Records left aside because their agent or meter is not enrolled yet, or that nobody sent.
     pub held: usize,
+    /// Health messages that were kept.
+    pub health: usize,
     /// What is answered to agents that announced a key.
     pub answers: Vec<(CommunityId, AgentId, Answer)>,
     /// What may be told to which agent, after the commit.
@@ -151,6 +165,7 @@ impl Ingest {
                 outcome.answers.push((community, agent, answer));
             }
         }
+        outcome.health = health::store(&self.pool, &mut self.directory, messages, self.clock.now()).await?;
         for (community, messages) in judge::by_community(messages, &mut outcome) {
             let Some(known) = self.directory.community(&self.pool, &community, &messages).await? else {
                 tracing::warn!(%community, records = messages.len(), "records of a community that does not exist");
@@ -158,7 +173,7 @@ impl Ingest {
                 continue;
             };
             let now = self.clock.now();
-            let judged = tokio::task::spawn_blocking(move || judge::judge(&known, messages, now))
+            let judged = judge::in_parallel(known, messages, now)
                 .await
                 .map_err(|error| StoreError::Corrupt(error.to_string()))?;
             outcome.held += judged.held;
@@ -172,7 +187,7 @@ impl Ingest {
     }
 }
 
-/// Runs one worker until the service stops.
+/// Runs the workers until the service stops.
 ///
 /// # Errors
 /// If the broker's configuration cannot be used.
@@ -182,9 +197,27 @@ pub async fn run(
     deps: IngestDeps,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
-    let client_id = config.client_id.unwrap_or_else(|| format!("ingest-{:016x}", deps.seed));
+    let heartbeat = Heartbeat::new(config.heartbeat_file.clone());
+    let client_id = config.client_id.clone().unwrap_or_else(|| format!("ingest-{:016x}", deps.seed));
+    let workers = (1..=config.workers.clamp(1, MAX_WORKERS)).map(|number| {
+        let seed = deps.seed.wrapping_add(u64::try_from(number).unwrap_or_default());
+        let deps = IngestDeps { seed, ..deps.clone() };
+        work(format!("{client_id}-{number}"), &config, &mqtt, deps, &heartbeat, &shutdown)
+    });
+    try_join_all(workers).await?;
+    Ok(())
+}
+
+/// One worker, until the service stops.
+async fn work(
+    client_id: String,
+    config: &IngestConfig,
+    mqtt: &MqttConfig,
+    deps: IngestDeps,
+    heartbeat: &Heartbeat,
+    shutdown: &Shutdown,
+) -> anyhow::Result<()> {
     let options = mqtt.options(&client_id)?;
-    let heartbeat = Heartbeat::new(config.heartbeat_file);
     let queue = config.queue_max_records.max(1);
     let mut link = link::open(options, REQUESTS, queue, deps.seed, shutdown.clone());
     let mut ingest =
@@ -194,8 +227,10 @@ pub async fn run(
         wait: Duration::from_millis(config.batch_max_wait_ms),
     };
     tracing::info!(%client_id, "ingest listens");
+    let mut retention = health::Retention::new(config.event_retention_days.clamp(1, 3_650));
     while !shutdown.is_stopping() {
         heartbeat.beat();
+        retention.apply(&ingest.pool, ingest.clock.now()).await;
         let batch = tokio::select! {
             () = shutdown.stopped() => break,
             batch = collect(&mut link, limits) => batch,
@@ -204,7 +239,7 @@ pub async fn run(
         if batch.is_empty() {
             continue;
         }
-        let Some(outcome) = store_with_retries(&mut ingest, &batch, &shutdown).await else { continue };
+        let Some(outcome) = store_with_retries(&mut ingest, &batch, shutdown).await else { continue };
         tracing::debug!(
             stored = outcome.stored,
             quarantined = outcome.quarantined,
@@ -218,16 +253,26 @@ pub async fn run(
                 tracing::debug!(%error, %agent, "an announcement was not answered");
             }
         }
-        for (community, agent, acknowledgement) in outcome.acknowledgements {
-            let topic = ack_topic(&community, &agent);
-            let message = acknowledgement.to_message();
+        acknowledge(&link, outcome.acknowledgements);
+    }
+    Ok(())
+}
+
+/// Tells each agent what is stored of its meters.
+fn acknowledge(link: &Link, acknowledgements: Vec<(CommunityId, AgentId, Acknowledgement)>) {
+    let mut by_agent: BTreeMap<(CommunityId, AgentId), Vec<Acknowledgement>> = BTreeMap::new();
+    for (community, agent, acknowledgement) in acknowledgements {
+        by_agent.entry((community, agent)).or_default().push(acknowledgement);
+    }
+    for ((community, agent), acknowledgements) in by_agent {
+        let topic = ack_topic(&community, &agent);
+        for message in Acknowledgement::to_messages(&acknowledgements) {
             // What does not fit is acknowledged when the agent sends it again.
-            if let Err(error) = link.client.try_publish(topic, QoS::AtLeastOnce, false, message) {
-                tracing::debug!(%error, %agent, "an acknowledgement was not sent");
+            if let Err(error) = link.client.try_publish(topic.clone(), QoS::AtLeastOnce, false, message) {
+                tracing::debug!(%error, %agent, "acknowledgements were not sent");
             }
         }
     }
-    Ok(())
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -254,7 +299,7 @@ async fn collect(link: &mut Link, limits: Limits) -> Option<Vec<Message>> {
                 batch.push(Message { topic, payload });
             }
             LinkEvent::Connected => {
-                for filter in [READINGS_SHARE, ENROLMENT_SHARE] {
+                for filter in [READINGS_SHARE, ENROLMENT_SHARE, HEALTH_SHARE] {
                     if let Err(error) = link.client.try_subscribe(filter, QoS::AtLeastOnce) {
                         tracing::error!(%error, filter, "cannot subscribe");
                     }

@@ -1,6 +1,5 @@
 //! The agent's signing key: made once, kept in a file only the agent can read.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use p256::ecdsa::{SigningKey, VerifyingKey};
@@ -16,14 +15,6 @@ pub enum KeyError {
     /// Its file can be neither read nor made.
     #[error(transparent)]
     File(#[from] SecretError),
-    /// Others may read the file.
-    #[error("others can read the key file {path} (mode {mode:o}): make it private with chmod 600")]
-    NotPrivate {
-        /// Which file.
-        path: PathBuf,
-        /// Its permissions.
-        mode: u32,
-    },
     /// The file holds no P-256 key.
     #[error("{path} does not hold a P-256 key in PKCS#8 PEM form; to make a new one, move it away")]
     NotAKey {
@@ -44,11 +35,6 @@ pub fn load_or_create(path: &Path, rng: &mut impl CryptoRng) -> Result<SigningKe
         .to_pkcs8_pem(LineEnding::LF)
         .map_err(|error| KeyError::Encode(error.to_string()))?;
     let pem = secret::read_or_create(path, || fresh.to_string())?;
-    let unreadable = |source| SecretError::Unreadable { path: path.to_owned(), source };
-    let mode = std::fs::metadata(path).map_err(unreadable)?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(KeyError::NotPrivate { path: path.to_owned(), mode });
-    }
     SigningKey::from_pkcs8_pem(pem.expose()).map_err(|_| KeyError::NotAKey { path: path.to_owned() })
 }
 
@@ -86,6 +72,8 @@ pub fn public_key_pem(key: &VerifyingKey) -> Result<String, KeyError> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use rand::SeedableRng;
     use rand::rngs::StdRng;
@@ -109,7 +97,10 @@ mod tests {
         let mut rng = StdRng::seed_from_u64(1);
         load_or_create(&path, &mut rng).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(matches!(load_or_create(&path, &mut rng), Err(KeyError::NotPrivate { mode: 0o640, .. })));
+        assert!(matches!(
+            load_or_create(&path, &mut rng),
+            Err(KeyError::File(SecretError::Open { mode: 0o640, .. }))
+        ));
         std::fs::write(&path, "not a key").unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         assert!(matches!(load_or_create(&path, &mut rng), Err(KeyError::NotAKey { .. })));

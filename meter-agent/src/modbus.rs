@@ -5,6 +5,7 @@ mod bus;
 mod endpoint;
 mod line;
 mod meter;
+mod patience;
 
 pub use blocks::{Block, plan};
 pub use bus::{Bus, BusError, BusTiming, ExceptionClass};

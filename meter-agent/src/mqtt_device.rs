@@ -7,6 +7,7 @@ mod connection;
 mod hub;
 mod message;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,6 +101,7 @@ impl MqttMeter {
     }
 
     fn quantities(&self, sample: &mut Sample, oldest: DateTime<Utc>, take_parts: bool) {
+        let mut phases_wh = BTreeMap::new();
         for (name, point) in self.access.points.iter().filter(|(name, _)| !name.is_energy()) {
             let part = || if take_parts { self.partial(point, oldest) } else { None };
             let sum = self.sum(point, oldest).or_else(|error| part().ok_or(error));
@@ -112,6 +114,10 @@ impl MqttMeter {
                 to_quantity(&sum.scalar(), point.scale_pow10 - PLACES, point.unit)
                     .map_err(|error| SourceError::Decode { point: name.as_str(), error })
             });
+            let value = match value {
+                Err(_) if name.is_phase_energy() => continue,
+                value => value,
+            };
             let Ok(value) = value else {
                 // Money does not rest on it: it is not known.
                 sample.quality.push(format!("{}_not_available", name.as_str()));
@@ -121,9 +127,11 @@ impl MqttMeter {
                 PointName::ActivePower => sample.power_w = Some(value * point.sign.factor()),
                 PointName::Voltage => sample.voltage_v = Some(value),
                 PointName::Frequency => sample.frequency_hz = Some(value),
+                name if name.is_phase_energy() => drop(phases_wh.insert(*name, value)),
                 _ => {}
             }
         }
+        sample.compare_phases(&phases_wh);
     }
 
     /// The sum of a value's topics, all of which must have come since `since`; or what one of its other

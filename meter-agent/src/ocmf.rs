@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use domain::ids::{AgentId, CommunityId};
 use domain::reading::Reading;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use parse::{ParsedRecord, parse};
 pub use sign::{sha256, sha256_of, sign, verify};
@@ -54,12 +54,14 @@ pub struct Record {
 }
 
 /// How the agent's clock is kept, as far as it knows; written, never guessed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TimeStatus {
-    /// Not known, or not synchronised.
+    /// Not known.
     #[default]
     Unknown,
+    /// The system says that nothing synchronises it.
+    Unsynchronised,
     /// Synchronised by a source that is not supervised.
     Informative,
     /// Synchronised, and the agent would know if it were not.
@@ -67,11 +69,22 @@ pub enum TimeStatus {
 }
 
 impl TimeStatus {
-    /// The letter that the format uses.
+    /// `unknown`, `unsynchronised`, `informative` or `synchronised`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Unsynchronised => "unsynchronised",
+            Self::Informative => "informative",
+            Self::Synchronised => "synchronised",
+        }
+    }
+
+    /// The letter that the format uses; it has one for both unknown and unsynchronised.
     #[must_use]
     pub const fn letter(self) -> char {
         match self {
-            Self::Unknown => 'U',
+            Self::Unknown | Self::Unsynchronised => 'U',
             Self::Informative => 'I',
             Self::Synchronised => 'S',
         }
@@ -180,6 +193,7 @@ mod tests {
         assert_eq!(TimeStatus::default(), TimeStatus::Unknown);
         for (status, letter) in [
             (TimeStatus::Unknown, " U\""),
+            (TimeStatus::Unsynchronised, " U\""),
             (TimeStatus::Informative, " I\""),
             (TimeStatus::Synchronised, " S\""),
         ] {

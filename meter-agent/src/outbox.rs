@@ -5,15 +5,19 @@
 //! one transaction that is flushed to disk, so that a crash at any point neither loses a record nor
 //! uses a number twice. A full outbox refuses new records; it never drops old ones.
 
+mod file;
+mod salvage;
 mod state;
 
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::ids::MeterId;
 use domain::reading::Registers;
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
+use redb::{Durability, ReadableTable, ReadableTableMetadata, TableDefinition};
 
+use file::Store;
+pub use salvage::Salvaged;
 pub use state::{LastReading, MeterState};
 
 use crate::ocmf::{RecordHash, sha256};
@@ -22,8 +26,11 @@ use crate::wire::Acknowledgement;
 const METERS: TableDefinition<'_, &str, &str> = TableDefinition::new("meters");
 const RECORDS: TableDefinition<'_, RecordKey<'_>, (u64, &str)> = TableDefinition::new("records");
 const QUEUE: TableDefinition<'_, u64, RecordKey<'_>> = TableDefinition::new("queue");
-/// An agent's outbox is small; the default of the store is a gigabyte.
-const CACHE_BYTES: usize = 2 * 1024 * 1024;
+/// Records stored of a meter for each UTC day, counted from 1970.
+const DAYS: TableDefinition<'_, (&str, i32), u32> = TableDefinition::new("days");
+/// How many days are counted.
+const DAYS_KEPT: i32 = 8;
+const DAY_S: i64 = 24 * 3_600;
 
 /// Meter, epoch and sequence number.
 type RecordKey<'a> = (&'a str, i32, i64);
@@ -132,7 +139,7 @@ pub enum Order {
 /// The outbox of one agent.
 #[derive(Debug)]
 pub struct Outbox {
-    database: Database,
+    store: Store,
     max_records: u64,
     first_epoch: i32,
 }
@@ -148,18 +155,12 @@ impl Outbox {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|error| failed(error.to_string()))?;
         }
-        let database = Database::builder().set_cache_size(CACHE_BYTES).create(path).map_err(|error| {
-            if is_damage(&error) {
-                OutboxError::Corrupt(error.to_string())
-            } else {
-                failed(error.to_string())
-            }
-        })?;
-        let outbox = Self { database, max_records, first_epoch };
-        let transaction = outbox.database.begin_write().map_err(storage)?;
+        let outbox = Self { store: Store::open(path)?, max_records, first_epoch };
+        let transaction = outbox.store.begin_write()?;
         transaction.open_table(METERS).map_err(storage)?;
         transaction.open_table(RECORDS).map_err(storage)?;
         transaction.open_table(QUEUE).map_err(storage)?;
+        transaction.open_table(DAYS).map_err(storage)?;
         transaction.commit().map_err(storage)?;
         Ok(outbox)
     }
@@ -189,7 +190,7 @@ impl Outbox {
     /// Reads everything once, so that damage is found at the start and not at a boundary.
     fn checked(self) -> Result<Self, OutboxError> {
         let corrupt = |error: redb::Error| OutboxError::Corrupt(error.to_string());
-        let transaction = self.database.begin_read().map_err(|error| corrupt(error.into()))?;
+        let transaction = self.store.begin_read()?;
         let meters = transaction.open_table(METERS).map_err(|error| corrupt(error.into()))?;
         for entry in meters.iter().map_err(|error| corrupt(error.into()))? {
             let (_, state) = entry.map_err(|error| corrupt(error.into()))?;
@@ -220,13 +221,14 @@ impl Outbox {
         drafts: &[Draft],
         mut sign: impl FnMut(usize, &Position) -> String,
     ) -> Result<Vec<Option<Position>>, OutboxError> {
-        let mut transaction = self.database.begin_write().map_err(storage)?;
+        let mut transaction = self.store.begin_write()?;
         transaction.set_durability(Durability::Immediate).map_err(storage)?;
         let mut positions = Vec::with_capacity(drafts.len());
         {
             let mut meters = transaction.open_table(METERS).map_err(storage)?;
             let mut records = transaction.open_table(RECORDS).map_err(storage)?;
             let mut queue = transaction.open_table(QUEUE).map_err(storage)?;
+            let mut days = transaction.open_table(DAYS).map_err(storage)?;
             let mut next = queue.last().map_err(storage)?.map_or(0, |(number, _)| number.value() + 1);
             for (index, draft) in drafts.iter().enumerate() {
                 let meter = draft.meter_id.as_str();
@@ -244,7 +246,8 @@ impl Outbox {
                 let key = (meter, position.epoch, position.seq);
                 records.insert(key, (next, record.as_str())).map_err(storage)?;
                 queue.insert(next, key).map_err(storage)?;
-                let state = MeterState::after(draft, &position, sha256(&record));
+                count_day(&mut days, meter, draft.slot_end)?;
+                let state = MeterState::after(draft, &position, sha256(&record), state.as_ref());
                 meters.insert(meter, state.to_text().as_str()).map_err(storage)?;
                 next += 1;
                 positions.push(Some(position));
@@ -265,12 +268,29 @@ impl Outbox {
         Some(Position { epoch, seq, previous: state.record_hash })
     }
 
+    /// How many records were stored of a meter for each of the last UTC days, oldest first.
+    ///
+    /// # Errors
+    /// [`OutboxError`] if the file cannot be read.
+    pub fn days(&self, meter_id: &MeterId) -> Result<Vec<(NaiveDate, u32)>, OutboxError> {
+        let transaction = self.store.begin_read()?;
+        let days = transaction.open_table(DAYS).map_err(storage)?;
+        let meter = meter_id.as_str();
+        let mut counts = Vec::new();
+        for entry in days.range((meter, i32::MIN)..=(meter, i32::MAX)).map_err(storage)? {
+            let (key, stored) = entry.map_err(storage)?;
+            let day = DateTime::from_timestamp(i64::from(key.value().1) * DAY_S, 0);
+            counts.extend(day.map(|day| (day.date_naive(), stored.value())));
+        }
+        Ok(counts)
+    }
+
     /// What is known of a meter's last record.
     ///
     /// # Errors
     /// [`OutboxError`] if the file cannot be read.
     pub fn meter(&self, meter_id: &MeterId) -> Result<Option<MeterState>, OutboxError> {
-        let transaction = self.database.begin_read().map_err(storage)?;
+        let transaction = self.store.begin_read()?;
         let meters = transaction.open_table(METERS).map_err(storage)?;
         let state = meters.get(meter_id.as_str()).map_err(storage)?;
         state.map(|state| MeterState::from_text(state.value())).transpose()
@@ -281,7 +301,7 @@ impl Outbox {
     /// # Errors
     /// [`OutboxError`] if the file cannot be read.
     pub fn pending(&self, order: Order, limit: usize) -> Result<Vec<Pending>, OutboxError> {
-        let transaction = self.database.begin_read().map_err(storage)?;
+        let transaction = self.store.begin_read()?;
         let queue = transaction.open_table(QUEUE).map_err(storage)?;
         let records = transaction.open_table(RECORDS).map_err(storage)?;
         let mut pending = Vec::new();
@@ -308,7 +328,7 @@ impl Outbox {
     /// # Errors
     /// [`OutboxError`]; the records are kept then and will be sent again.
     pub fn acknowledge(&self, acknowledgements: &[Acknowledgement]) -> Result<u64, OutboxError> {
-        let mut transaction = self.database.begin_write().map_err(storage)?;
+        let mut transaction = self.store.begin_write()?;
         // Not flushed: what a crash brings back is sent once more and found to be stored.
         transaction.set_durability(Durability::None).map_err(storage)?;
         let mut forgotten = 0;
@@ -334,9 +354,25 @@ impl Outbox {
     /// # Errors
     /// [`OutboxError`] if the file cannot be read.
     pub fn depth(&self) -> Result<u64, OutboxError> {
-        let transaction = self.database.begin_read().map_err(storage)?;
+        let transaction = self.store.begin_read()?;
         transaction.open_table(RECORDS).map_err(storage)?.len().map_err(storage)
     }
+}
+
+/// Counts a record for the day of its boundary, and forgets days that are long over.
+fn count_day(
+    days: &mut redb::Table<'_, (&'static str, i32), u32>,
+    meter: &str,
+    slot_end: DateTime<Utc>,
+) -> Result<(), OutboxError> {
+    let day = i32::try_from(slot_end.timestamp().div_euclid(DAY_S)).unwrap_or(i32::MAX);
+    let stored = days.get((meter, day)).map_err(storage)?.map_or(0, |stored| stored.value());
+    days.insert((meter, day), stored.saturating_add(1)).map_err(storage)?;
+    if stored == 0 {
+        days.retain_in((meter, i32::MIN)..(meter, day.saturating_sub(DAYS_KEPT - 1)), |_, _| false)
+            .map_err(storage)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 mod boundary;
 mod device;
+mod probe;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use tokio::sync::Notify;
 pub use boundary::{Failure, Outcome};
 pub use device::{Group, PolledDevice, Signer};
 
+use crate::health::{Board, ClockState};
 use crate::outbox::Outbox;
 
 /// How often the clock is looked at while nothing is due, so that a step of it is noticed.
@@ -50,7 +52,6 @@ impl PollTiming {
 }
 
 /// Reads all devices of an agent.
-#[derive(Debug)]
 pub struct Poller {
     timing: PollTiming,
     groups: Vec<Group>,
@@ -59,6 +60,10 @@ pub struct Poller {
     clock: Clock,
     /// Told whenever something was stored.
     stored: Arc<Notify>,
+    /// Told what each boundary brought.
+    board: Option<Arc<Board>>,
+    /// Tells how the clock is kept; the signer's own word if nobody does.
+    clock_state: Option<ClockState>,
 }
 
 impl Poller {
@@ -72,18 +77,34 @@ impl Poller {
         clock: Clock,
         stored: Arc<Notify>,
     ) -> Self {
-        Self { timing, groups, outbox, signer, clock, stored }
+        Self { timing, groups, outbox, signer, clock, stored, board: None, clock_state: None }
+    }
+
+    /// The same poller, which notes on `board` what each boundary brought.
+    #[must_use]
+    pub fn noting(mut self, board: Arc<Board>) -> Self {
+        self.board = Some(board);
+        self
+    }
+
+    /// The same poller, which writes into each record what `clock_state` says at its boundary.
+    #[must_use]
+    pub fn with_clock_state(mut self, clock_state: ClockState) -> Self {
+        self.clock_state = Some(clock_state);
+        self
     }
 
     /// Reads every device for the boundary `slot_end` and stores what was read in time.
     pub async fn tick(&mut self, slot_end: DateTime<Utc>) -> Outcome {
         let (timing, clock) = (self.timing, &self.clock);
         let (outbox, signer, stored) = (&self.outbox, &self.signer, &self.stored);
+        let time_status = self.clock_state.as_ref().map_or(signer.time_status, |state| state());
         let mut reads: FuturesUnordered<_> = self
             .groups
             .iter_mut()
             .map(|group| async move {
-                let outcome = boundary::read_group(group, slot_end, timing, clock, outbox, signer).await;
+                let outcome =
+                    boundary::read_group(group, slot_end, timing, clock, outbox, signer, time_status).await;
                 if outcome.stored > 0 {
                     stored.notify_one();
                 }
@@ -96,6 +117,9 @@ impl Poller {
         }
         drop(reads);
         total.log(slot_end);
+        if let Some(board) = &self.board {
+            board.note(slot_end, &total, self.clock.now());
+        }
         total
     }
 
@@ -114,6 +138,12 @@ impl Poller {
             let wait = (slot.end() - now).to_std().unwrap_or_default().min(LONGEST_SLEEP);
             shutdown.sleep(wait).await;
         }
+    }
+}
+
+impl std::fmt::Debug for Poller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Poller").field("groups", &self.groups).finish_non_exhaustive()
     }
 }
 

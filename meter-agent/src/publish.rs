@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 pub use window::{Key, Window, WindowLimits};
 
+use crate::health::Reports;
 use crate::link::{self, Link, LinkEvent};
 use crate::outbox::{Order, Outbox, OutboxError};
 use crate::wire::{Acknowledgement, ack_topic, readings_topic};
@@ -36,6 +37,7 @@ pub struct Publisher {
     ack_topic: String,
     stored: Arc<Notify>,
     connected: bool,
+    reports: Option<Reports>,
 }
 
 impl Publisher {
@@ -55,7 +57,15 @@ impl Publisher {
             ack_topic: ack_topic(community, agent),
             stored,
             connected: false,
+            reports: None,
         }
+    }
+
+    /// The same publisher, which also sends how the agent is. Such reports are not kept: another follows.
+    #[must_use]
+    pub fn with_reports(mut self, reports: Reports) -> Self {
+        self.reports = Some(reports);
+        self
     }
 
     /// Publishes until the service stops.
@@ -63,7 +73,7 @@ impl Publisher {
         let limits = self.window.limits();
         let room = limits.oldest + limits.newest;
         options.set_outgoing_inflight_upper_limit(u16::try_from(room).unwrap_or(u16::MAX).min(100));
-        let mut link = link::open(options, room + 8, EVENTS, jitter_seed, shutdown.clone());
+        let mut link = link::open(options, room + 8 + Reports::QUEUED, EVENTS, jitter_seed, shutdown.clone());
         let mut events = Vec::with_capacity(EVENTS);
         loop {
             tokio::select! {
@@ -98,9 +108,10 @@ impl Publisher {
                 LinkEvent::Disconnected => self.connected = false,
                 LinkEvent::Refused { reason } => {
                     tracing::warn!(%reason, topic = %self.readings_topic, "the broker refuses our readings; they are kept");
+                    self.reports.iter().for_each(Reports::note_refusal);
                 }
                 LinkEvent::Message { payload, .. } => match Acknowledgement::from_message(&payload) {
-                    Ok(acknowledgement) => acknowledgements.push(acknowledgement),
+                    Ok(more) => acknowledgements.extend(more),
                     Err(error) => tracing::warn!(%error, "a message that is no acknowledgement"),
                 },
             }
@@ -111,6 +122,9 @@ impl Publisher {
             }
             let outbox = self.outbox.clone();
             blocking(move || outbox.acknowledge(&acknowledgements)).await?;
+        }
+        if let Some(reports) = &mut self.reports {
+            reports.send(link, self.connected);
         }
         if self.connected { self.send(&link.client).await } else { Ok(()) }
     }

@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use crate::decode::DecodeError;
 use crate::modbus::BusError;
 use crate::sunspec::SunSpecError;
+use crate::template::PointName;
 
 /// What a device said at one time. Absent is absent: nothing here is ever zero for "not known".
 #[derive(Debug, Clone, PartialEq)]
@@ -93,6 +94,21 @@ impl Sample {
         self.power_w.filter(|w| w.is_finite() && w.abs() < LIMIT_W).map(|w| Power::from_w(w.round() as i64))
     }
 
+    /// Flags energies of phases (in Wh) that do not add up to the total, which alone counts: meters that net
+    /// their phases, and templates with a wrong one. A hundredth and a kilowatt-hour are no difference.
+    #[allow(clippy::cast_precision_loss)] // compared, never billed
+    pub(crate) fn compare_phases(&mut self, phases_wh: &BTreeMap<PointName, f64>) {
+        for (names, total) in PointName::PHASES.into_iter().zip([self.import, self.export]) {
+            let sum: Option<f64> = names.iter().map(|name| phases_wh.get(name)).sum();
+            let (Some(sum_wh), Some(total)) = (sum, total) else { continue };
+            let total_wh = total.mwh() as f64 / 1_000.0;
+            if (sum_wh - total_wh).abs() > total_wh * 0.01 + 1_000.0 {
+                self.quality.push("phase_energy_differs".to_owned());
+                return;
+            }
+        }
+    }
+
     /// Notes a coarser resolution.
     pub(crate) fn coarsen(&mut self, resolution_mwh: i64) {
         self.resolution_mwh = Some(self.resolution_mwh.map_or(resolution_mwh, |r| r.max(resolution_mwh)));
@@ -117,12 +133,16 @@ pub enum SourceError {
         error: DecodeError,
     },
     /// A value is outside of the range that its template calls plausible.
-    #[error("{point} reads {value}, which cannot be: check the template and its word order")]
+    #[error("template {template}: {point} reads {value}, which cannot be{hint}")]
     Implausible {
+        /// Which template.
+        template: String,
         /// Which value.
         point: &'static str,
         /// What it reads.
         value: f64,
+        /// What to try.
+        hint: String,
     },
     /// The device says that its values do not count now.
     #[error("the device's status is {got}, not {expected}: its values do not count now")]
@@ -219,6 +239,23 @@ mod tests {
         let error = sample.registers().unwrap_err();
         assert_eq!(error.class(), "missing_value");
         assert!(error.to_string().contains("export_energy"));
+    }
+
+    #[test]
+    fn f28_energies_of_phases_that_do_not_add_up_are_flagged_and_the_total_stays() {
+        let flagged = |phases_wh: [f64; 3]| {
+            let mut sample = Sample::empty(Device::default(), DateTime::UNIX_EPOCH);
+            sample.import = Some(Register::from_mwh(600_000_000).unwrap()); // 600 kWh
+            sample.compare_phases(&PointName::PHASES[0].into_iter().zip(phases_wh).collect());
+            assert_eq!(sample.import.unwrap().mwh(), 600_000_000);
+            !sample.quality.is_empty()
+        };
+        assert!(!flagged([100_000.0, 200_000.0, 300_000.0]) && !flagged([100_000.0, 200_000.0, 306_000.0]));
+        assert!(flagged([100_000.0, 200_000.0, 400_000.0]) && flagged([0.0, 0.0, 0.0]));
+        let mut two = Sample::empty(Device::default(), DateTime::UNIX_EPOCH);
+        two.import = Some(Register::from_mwh(600_000_000).unwrap());
+        two.compare_phases(&BTreeMap::from([(PointName::ImportL1, 1.0), (PointName::ImportL2, 1.0)]));
+        assert!(two.quality.is_empty(), "a phase that is not known says nothing");
     }
 
     #[test]

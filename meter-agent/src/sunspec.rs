@@ -4,6 +4,7 @@
 //! that a map that has moved is noticed before anything is taken from it.
 
 mod details;
+mod headless;
 mod meter;
 mod models;
 mod walk;

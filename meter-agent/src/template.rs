@@ -4,6 +4,7 @@
 //! sources of these facts. Adding a device is adding a file.
 
 mod check;
+mod curtail;
 mod library;
 mod point;
 
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 pub use check::InvalidTemplate;
+pub use curtail::{ControlPoint, CurtailAccess, CurtailRegisters};
 pub use library::{Library, UnknownTemplate};
 pub use point::{Function, ListRule, MessagePoint, Place, PointName, RegisterPoint, Sign};
 
@@ -48,6 +50,8 @@ pub struct Template {
     pub sunspec: Option<SunSpecAccess>,
     /// Set for a device that publishes its values over MQTT.
     pub mqtt: Option<MqttAccess>,
+    /// How its power can be limited for a while, if it can.
+    pub curtail: Option<CurtailAccess>,
 }
 
 /// What a device is.
@@ -146,6 +150,10 @@ pub struct SunSpecAccess {
     /// Registers where the headers of the common, inverter and meter models lie if no map can be found.
     #[serde(default)]
     pub fixed_addresses: Vec<u16>,
+    /// Where models lie whose headers may be hidden, each as the register of its header and its id. They are
+    /// assumed for looking at a device, never for settling.
+    #[serde(default)]
+    pub assumed_models: Vec<(u16, u16)>,
     /// Which model the import and export registers are taken from.
     pub registers_from: RegistersFrom,
     /// Whether the meter model's power is positive on import or on export.
@@ -198,8 +206,16 @@ impl Template {
     pub fn parse(text: &str) -> Result<Self, InvalidTemplate> {
         let template: Self =
             toml::from_str(text).map_err(|error| InvalidTemplate::Syntax(error.to_string()))?;
-        check::check(&template)?;
-        Ok(template)
+        template.checked()
+    }
+
+    /// The same template, if it keeps every rule.
+    ///
+    /// # Errors
+    /// [`InvalidTemplate`] with the rule that it breaks.
+    pub fn checked(self) -> Result<Self, InvalidTemplate> {
+        check::check(&self)?;
+        Ok(self)
     }
 
     /// Whether the device has a given capability.

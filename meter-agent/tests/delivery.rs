@@ -19,6 +19,7 @@ use domain::slot::SlotLength;
 use domain::time::{Clock, ManualClock};
 use meter_agent::MqttConfig;
 use meter_agent::enrolment::announce;
+use meter_agent::health::Reports;
 use meter_agent::ingest::{self, Ingest, IngestConfig, IngestDeps, Message};
 use meter_agent::keys;
 use meter_agent::link::{self, LinkEvent};
@@ -102,10 +103,22 @@ impl Bench {
     }
 
     fn publish_at(&self, drain_per_s: u32, shutdown: &Shutdown) -> JoinHandle<()> {
+        self.publish_with(drain_per_s, None, shutdown)
+    }
+
+    fn publish_with(
+        &self,
+        drain_per_s: u32,
+        reports: Option<Reports>,
+        shutdown: &Shutdown,
+    ) -> JoinHandle<()> {
         let resend_after = Duration::from_millis(300);
         let limits = WindowLimits { oldest: 32, newest: 4, resend_after, drain_per_s };
         let mut publisher =
             Publisher::new(self.outbox.clone(), &demo(), &agent(), limits, self.stored.clone());
+        if let Some(reports) = reports {
+            publisher = publisher.with_reports(reports);
+        }
         let (options, shutdown) = (self.mqtt.options("agent-1").unwrap(), shutdown.clone());
         tokio::spawn(async move { publisher.run(options, 1, &shutdown).await })
     }
@@ -235,22 +248,42 @@ async fn f39_three_days_without_a_broker_lose_nothing_and_live_data_does_not_wai
     }
 }
 
+/// Waits until a listener at the broker has heard `count` records.
+async fn heard(mqtt: &MqttConfig, count: usize, shutdown: &Shutdown) {
+    let mut link = link::open(mqtt.options("listener").unwrap(), 8, 256, 1, shutdown.clone());
+    let mut heard = HashSet::new();
+    while heard.len() < count {
+        match link.events.recv().await.unwrap() {
+            LinkEvent::Connected => {
+                link.client.try_subscribe("busbar/+/+/+/readings", QoS::AtLeastOnce).unwrap()
+            }
+            LinkEvent::Message { payload, .. } => drop(heard.insert(payload)),
+            _ => {}
+        }
+    }
+}
+
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn f40_a_broker_that_comes_back_without_a_session_is_sent_everything_again(pool: PgPool) {
     let mut bench = Bench::new(pool).await;
     let line = Cuttable::before(&bench.mqtt).await;
-    let direct = std::mem::replace(&mut bench.mqtt, line.config());
+    let first = std::mem::replace(&mut bench.mqtt, line.config());
     let shutdown = Shutdown::new();
     let publisher = bench.publish(&shutdown);
-    bench.read_boundaries(1..=20).await;
-    // All of it is on its way or with a broker that nobody listens to, and then the connection is gone.
-    for _ in 0..3 {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    bench.read_boundaries(1..=10).await;
+    // The first broker has taken every record that fits the window, and nobody has stored one.
+    heard(&first, 30, &shutdown).await;
+    assert_eq!(bench.outbox.depth().unwrap(), 30);
+    for _ in 0..2 {
         line.cut();
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    bench.mqtt = direct;
+    // It comes back as one that knows nothing of sessions, nor of what it had acknowledged.
+    let fresh = broker();
+    line.lead_to(&fresh);
+    bench.mqtt = fresh;
     let ingest = bench.ingest(1, &shutdown);
-    bench.delivered(20).await;
+    bench.delivered(10).await;
     shutdown.stop();
     publisher.await.unwrap();
     ingest.await.unwrap();
@@ -332,8 +365,16 @@ async fn f43_what_access_rules_deny_is_seen_and_kept(pool: PgPool) {
     let refused = link.events.recv().await;
     assert_eq!(refused, Some(LinkEvent::Refused { reason: "NotAuthorized".to_owned() }));
     bench.mqtt = denying_broker().await;
-    let publisher = bench.publish(&shutdown);
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let (_messages, line, reports) = meter_agent::health::reports(&demo(), &agent());
+    let publisher = bench.publish_with(2_000, Some(reports), &shutdown);
+    let refused = async {
+        while line.borrow().refusals < u64::from(METERS) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), refused)
+        .await
+        .expect("every record is refused, and counted");
     assert_eq!(bench.outbox.depth().unwrap(), u64::from(METERS));
     shutdown.stop();
     publisher.await.unwrap();

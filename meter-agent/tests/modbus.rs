@@ -5,7 +5,7 @@
 mod common;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -13,7 +13,8 @@ use common::{Answer, Request, device, sdm630};
 use domain::time::Clock;
 use meter_agent::modbus::{Bus, BusTiming, Endpoint, ModbusMeter};
 use meter_agent::source::{MeterSource, Sample, SourceError};
-use meter_agent::template::{Library, Quirks};
+use meter_agent::sunspec::SunSpecMeter;
+use meter_agent::template::{Function, Library, Quirks};
 use tokio::sync::Mutex;
 
 fn meter(endpoint: Endpoint) -> ModbusMeter {
@@ -114,6 +115,76 @@ async fn f06_a_port_where_nobody_listens_is_said_so() {
     assert_eq!(read(&mut meter(endpoint)).await.unwrap_err().class(), "connect");
 }
 
+/// A port that counts who comes and does to it what it is told.
+async fn counted(
+    treat: fn(tokio::net::TcpStream, Arc<Mutex<Vec<tokio::net::TcpStream>>>),
+) -> (Endpoint, Arc<AtomicUsize>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (count, kept) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
+    let counter = count.clone();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            counter.fetch_add(1, Ordering::SeqCst);
+            treat(stream, kept.clone());
+        }
+    });
+    (Endpoint::Tcp { host: "127.0.0.1".to_owned(), port }, count)
+}
+
+#[tokio::test]
+async fn f06_connects_after_a_reset_are_bounded_however_many_units_ask() {
+    let (endpoint, connects) = counted(|stream, _| drop(stream)).await;
+    let mut bus = Bus::new(endpoint, BusTiming::from(&Quirks::default())).with_jitter(7);
+    let mut classes = Vec::new();
+    for unit in 1..=100 {
+        classes.push(bus.read(unit, Function::Holding, 0, 1).await.unwrap_err().class());
+    }
+    assert!(connects.load(Ordering::SeqCst) <= 6, "{connects:?}");
+    assert_eq!((classes[0], classes[99]), ("broken", "connect"));
+}
+
+#[tokio::test]
+async fn f06_a_half_open_endpoint_is_left_alone_after_a_few_connects() {
+    // It takes every connection and never says anything.
+    let (endpoint, connects) = counted(|stream, kept| {
+        if let Ok(mut kept) = kept.try_lock() {
+            kept.push(stream);
+        }
+    })
+    .await;
+    let quirks = Quirks { request_timeout_ms: 20, ..Quirks::default() };
+    let mut bus = Bus::new(endpoint, BusTiming::from(&quirks)).with_jitter(7);
+    for unit in 1..=100 {
+        assert!(bus.read(unit, Function::Holding, 0, 1).await.is_err());
+    }
+    assert!(connects.load(Ordering::SeqCst) <= 10, "{connects:?}");
+}
+
+#[tokio::test]
+async fn f06_what_is_back_is_read_again_when_the_wait_is_over() {
+    let is_well = Arc::new(AtomicBool::new(false));
+    let well = is_well.clone();
+    let endpoint =
+        device(
+            move |request| {
+                if well.load(Ordering::SeqCst) { sdm630(&request, 200.0, 10.25) } else { Answer::Close }
+            },
+        )
+        .await;
+    let mut meter = meter(endpoint);
+    for _ in 0..4 {
+        assert!(read(&mut meter).await.is_err());
+    }
+    is_well.store(true, Ordering::SeqCst);
+    let back = async {
+        while read(&mut meter).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), back).await.expect("it is read again");
+}
+
 #[tokio::test]
 async fn f11_a_block_with_a_hole_is_split_once_for_all() {
     let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
@@ -133,12 +204,18 @@ async fn f11_a_block_with_a_hole_is_split_once_for_all() {
 
 #[tokio::test]
 async fn a_reading_dropped_half_way_does_not_disturb_the_next() {
-    let endpoint =
-        device(|request| if request.number == 0 { Answer::Silence } else { sdm630(&request, 200.0, 10.25) })
-            .await;
+    let asked = Arc::new(tokio::sync::Notify::new());
+    let tells = asked.clone();
+    let endpoint = device(move |request| {
+        tells.notify_one();
+        if request.number == 0 { Answer::Silence } else { sdm630(&request, 200.0, 10.25) }
+    })
+    .await;
     let mut meter = meter(endpoint);
-    let dropped = tokio::time::timeout(Duration::from_millis(20), read(&mut meter)).await;
-    assert!(dropped.is_err());
+    tokio::select! {
+        result = read(&mut meter) => panic!("{result:?}"),
+        () = asked.notified() => {}
+    }
     assert!(read(&mut meter).await.is_ok());
 }
 
@@ -180,6 +257,93 @@ async fn f07_a_device_whose_only_place_is_taken_is_left_alone_until_the_next_rea
     let mut meter = meter(endpoint);
     assert_eq!(read(&mut meter).await.unwrap_err().class(), "broken");
     assert!(read(&mut meter).await.is_ok());
+}
+
+/// A device with one place: it closes every connection that comes while another client has it.
+async fn one_place(taken: Arc<AtomicBool>) -> (Endpoint, Arc<AtomicUsize>) {
+    let inner = device(|request| sdm630(&request, 200.0, 10.25)).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let connects = Arc::new(AtomicUsize::new(0));
+    let counter = connects.clone();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            counter.fetch_add(1, Ordering::SeqCst);
+            if taken.swap(true, Ordering::SeqCst) {
+                continue;
+            }
+            let (target, taken) = (inner.clone(), taken.clone());
+            tokio::spawn(async move {
+                let mut meter = tokio::net::TcpStream::connect(target.address()).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut meter).await;
+                taken.store(false, Ordering::SeqCst);
+            });
+        }
+    });
+    (Endpoint::Tcp { host: "127.0.0.1".to_owned(), port }, connects)
+}
+
+#[tokio::test]
+async fn f07_the_only_place_is_waited_for_politely_and_left_to_others_between_two_readings() {
+    let taken = Arc::new(AtomicBool::new(true)); // by another client
+    let (endpoint, connects) = one_place(taken.clone()).await;
+    let mut template = (*Library::embedded().unwrap().get("eastron_sdm630").unwrap()).clone();
+    template.quirks.single_client = true;
+    let bus = Arc::new(Mutex::new(Bus::new(endpoint, BusTiming::from(&Quirks::default())).with_jitter(7)));
+    let mut meter = ModbusMeter::new(bus, 1, Arc::new(template), Clock::System).unwrap();
+    for _ in 0..50 {
+        assert!(read(&mut meter).await.is_err());
+    }
+    assert!(connects.load(Ordering::SeqCst) <= 6, "{connects:?} connections to a device that is taken");
+    taken.store(false, Ordering::SeqCst);
+    let resumes = async {
+        while read(&mut meter).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        // The place is free again as soon as the reading is done.
+        while taken.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), resumes).await.expect("it resumes, and leaves");
+}
+
+/// A map of a common model and an inverter of `yield_wh`, behind `gap` words that firmware put in between.
+fn sunspec_map(gap: u16, yield_wh: u16) -> Vec<u16> {
+    let mut words = vec![0x5375, 0x6e53, 1, 66];
+    words.resize(2 + 68, 0);
+    if gap > 0 {
+        words.extend([64_000, gap]);
+        words.resize(words.len() + usize::from(gap), 0);
+    }
+    let mut inverter = [0x8000; 52];
+    (inverter[0], inverter[1], inverter[24], inverter[25], inverter[26]) = (103, 50, 0, yield_wh, 0);
+    words.extend(inverter);
+    words.extend([0xffff, 0]);
+    words
+}
+
+#[tokio::test]
+async fn f15_a_map_that_shifts_between_two_readings_is_found_again_and_read_right() {
+    let shifted = Arc::new(AtomicBool::new(false));
+    let is_shifted = shifted.clone();
+    let endpoint = device(move |request| {
+        let map = if is_shifted.load(Ordering::SeqCst) { sunspec_map(1, 901) } else { sunspec_map(0, 900) };
+        let from = usize::from(request.address).checked_sub(40_000);
+        let words = from.and_then(|from| map.get(from..from + usize::from(request.count)));
+        words.map_or_else(|| request.exception(2), |words| request.words(words))
+    })
+    .await;
+    let template = Library::embedded().unwrap().get("sunspec_inverter").unwrap();
+    let bus = Arc::new(Mutex::new(Bus::new(endpoint, BusTiming::from(&Quirks::default()))));
+    let mut meter = SunSpecMeter::new(bus, 1, template, Clock::System).unwrap();
+    let mut yields = Vec::new();
+    for is_now_shifted in [false, false, true, true, false] {
+        shifted.store(is_now_shifted, Ordering::SeqCst);
+        let sample = meter.read(DateTime::UNIX_EPOCH, Duration::from_secs(5)).await.unwrap();
+        yields.push(sample.export.unwrap().mwh() / 1_000);
+    }
+    assert_eq!(yields, [900, 900, 901, 901, 900]);
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@
 //! until it is deep enough. A batch whose transaction reverted goes back to `prepared`, unless the
 //! contract knows the batch id: then it was settled before.
 
+pub mod chunks;
+
 use chrono::TimeDelta;
 use store::batches::BatchStatus;
 

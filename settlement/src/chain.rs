@@ -3,12 +3,14 @@
 mod call;
 pub mod evm;
 pub mod fake;
+mod progress;
 mod scale;
 
 use async_trait::async_trait;
 use domain::ids::BatchId;
 
-pub use call::{Call, CreditSettings, Position};
+pub use call::{Call, ChunkCall, CreditSettings, Position};
+pub use progress::{BatchPhase, BatchProgress, BatchState, CodeMatch};
 pub use receipt::{Address, InvalidHex, TxHash};
 pub use scale::{InvalidAmount, NotWhole, TokenScale, TooManyDecimals};
 pub use store::movements::{Movement, MovementKind};
@@ -117,6 +119,12 @@ pub enum ChainError {
         /// The contract's error, by name where it is known.
         reason: String,
     },
+    /// The call uses more than fits into a block.
+    #[error("the call does not fit into a block: {reason}")]
+    TooMuchGas {
+        /// What the node said.
+        reason: String,
+    },
     /// The nonce was used already: the transaction, or another one with its nonce, is mined.
     #[error("the nonce of the transaction was used already")]
     NonceTooLow,
@@ -152,6 +160,13 @@ pub enum ChainError {
 }
 
 impl ChainError {
+    /// Whether the contract would refuse the call by this error of its own.
+    #[must_use]
+    pub fn is_refused_as(&self, name: &str) -> bool {
+        let Self::WouldRevert { reason } = self else { return false };
+        reason.split(['(', ':']).next() == Some(name)
+    }
+
     /// Whether trying again later can help without anybody's doing.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
@@ -181,6 +196,12 @@ pub trait Chain: Send + Sync {
     /// their own included. With 1 that is its next nonce if none is pending.
     async fn mined_nonce(&self, confirmations: u64) -> Result<u64, ChainError>;
 
+    /// What every transaction of the newest block pays at least, in wei a unit of gas (EIP-1559).
+    async fn base_fee_wei(&self) -> Result<u128, ChainError>;
+
+    /// How much gas the transactions of a block may use together.
+    async fn block_gas_limit(&self) -> Result<u64, ChainError>;
+
     /// The fees to offer now.
     async fn fees(&self) -> Result<Fees, ChainError>;
 
@@ -202,6 +223,10 @@ pub trait Chain: Send + Sync {
     /// What became of a transaction.
     async fn status(&self, hash: &TxHash) -> Result<TxStatus, ChainError>;
 
+    /// A transaction of the sender's as the chain has it; `None` if the node does not know it, or another
+    /// account signed it. The bytes are the signed ones, whoever kept or lost them.
+    async fn own_transaction(&self, hash: &TxHash) -> Result<Option<SignedTx>, ChainError>;
+
     /// Whether there is a contract at an address.
     async fn has_code(&self, address: &Address) -> Result<bool, ChainError>;
 
@@ -211,6 +236,25 @@ pub trait Chain: Send + Sync {
         credit: &Address,
         batch_id: &BatchId,
     ) -> Result<Option<[u8; 32]>, ChainError>;
+
+    /// Whether a batch is settled, and which one is in progress in chunks, at the newest block that has
+    /// `confirmations` blocks on it, its own included.
+    async fn batch_state(
+        &self,
+        credit: &Address,
+        batch_id: &BatchId,
+        confirmations: u64,
+    ) -> Result<BatchState, ChainError>;
+
+    /// What was pushed of the batch in progress since it was opened, chunk by chunk, at the newest block.
+    async fn pushed_chunks(
+        &self,
+        credit: &Address,
+        batch_id: &BatchId,
+    ) -> Result<Vec<Vec<Position>>, ChainError>;
+
+    /// Whether the code at an address is that of the credit contract which this program deploys.
+    async fn credit_code(&self, address: &Address) -> Result<CodeMatch, ChainError>;
 
     /// The decimals of a token, be it the currency or the credits.
     async fn decimals(&self, token: &Address) -> Result<u8, ChainError>;

@@ -28,18 +28,14 @@ pub struct ChainConfig {
     pub rpc_urls: Vec<String>,
     /// The EIP-155 chain id that the node must serve.
     pub chain_id: u64,
-    /// Holds the settlement account's private key, 64 hex digits.
-    pub signer_key_file: PathBuf,
-    /// An encrypted keystore (Web3 secret storage, version 3) with that key, instead of the plain file.
-    pub signer_keystore_file: Option<PathBuf>,
+    /// The settlement account's key, in an encrypted keystore (Web3 secret storage, version 3).
+    pub signer_keystore_file: PathBuf,
     /// Holds the keystore's password.
-    pub signer_password_file: Option<PathBuf>,
-    /// Holds the master seed of the custodial accounts, 64 hex digits.
-    pub account_seed_file: PathBuf,
-    /// An encrypted keystore whose key is that seed, instead of the plain file.
-    pub account_keystore_file: Option<PathBuf>,
+    pub signer_password_file: PathBuf,
+    /// The master seed of the custodial accounts, in such a keystore.
+    pub account_keystore_file: PathBuf,
     /// Holds that keystore's password.
-    pub account_password_file: Option<PathBuf>,
+    pub account_password_file: PathBuf,
     /// Blocks that must stand on a transaction, its own included, before it counts.
     pub confirmations: u64,
     /// The longest a request to the node may take.
@@ -58,12 +54,10 @@ impl Default for ChainConfig {
             rpc_url: "http://127.0.0.1:8545".to_owned(),
             rpc_urls: Vec::new(),
             chain_id: 31_337,
-            signer_key_file: PathBuf::from("data/chain.signer.key"),
-            signer_keystore_file: None,
-            signer_password_file: None,
-            account_seed_file: PathBuf::from("data/chain.account.seed"),
-            account_keystore_file: None,
-            account_password_file: None,
+            signer_keystore_file: PathBuf::from("data/chain.signer.json"),
+            signer_password_file: PathBuf::from("data/chain.signer.password"),
+            account_keystore_file: PathBuf::from("data/chain.accounts.json"),
+            account_password_file: PathBuf::from("data/chain.accounts.password"),
             confirmations: 12,
             request_timeout_ms: 10_000,
             lowest_max_fee_gwei: 3,
@@ -83,6 +77,9 @@ pub struct SettlementConfig {
     pub chain_poll_interval_ms: u64,
     /// How long a transaction may wait to be mined before it is replaced at a higher fee.
     pub replace_after_s: u32,
+    /// How much of a block's gas one transaction of a batch may ask for, 1 to 100 %. A slot that needs more
+    /// is settled in chunks.
+    pub batch_gas_share_percent: u8,
     /// Touched by each turn of the loop, for health checks.
     pub heartbeat_file: Option<PathBuf>,
     /// Who administers the contracts after deployment. Without one the settlement account does, which
@@ -103,6 +100,7 @@ impl Default for SettlementConfig {
             poll_interval_ms: 2_000,
             chain_poll_interval_ms: 250,
             replace_after_s: 60,
+            batch_gas_share_percent: 50,
             heartbeat_file: None,
             administrator: None,
             currency_address: None,
@@ -141,15 +139,6 @@ impl ChainConfig {
     /// [`InvalidConfig`] with the setting to mend.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         self.urls()?;
-        for (key, keystore, password) in [
-            ("signer_password_file", &self.signer_keystore_file, &self.signer_password_file),
-            ("account_password_file", &self.account_keystore_file, &self.account_password_file),
-        ] {
-            if keystore.is_some() != password.is_some() {
-                let problem = "goes with its keystore file: set both, or neither".to_owned();
-                return Err(InvalidConfig { section: "chain", key, problem });
-            }
-        }
         in_range("chain", "currency_decimals", u64::from(self.currency_decimals), 0..=18)?;
         in_range("chain", "chain_id", self.chain_id, 1..=i64::MAX.unsigned_abs())?;
         in_range("chain", "confirmations", self.confirmations, 1..=1_000)?;
@@ -168,26 +157,20 @@ impl ChainConfig {
         std::iter::once(first).chain(self.rpc_urls.iter().map(|text| node_url("rpc_urls", text))).collect()
     }
 
-    /// The settlement account's key, from its keystore if there is one.
+    /// The settlement account's key.
     ///
     /// # Errors
     /// [`KeyError`] if a file cannot be used, or the password is wrong.
     pub fn signer_key(&self) -> Result<SignerKey, KeyError> {
-        match (&self.signer_keystore_file, &self.signer_password_file) {
-            (Some(keystore), Some(password)) => SignerKey::from_keystore(keystore, password),
-            _ => SignerKey::read(&self.signer_key_file),
-        }
+        SignerKey::from_keystore(&self.signer_keystore_file, &self.signer_password_file)
     }
 
-    /// The custodial accounts' seed, from its keystore if there is one.
+    /// The custodial accounts' master seed.
     ///
     /// # Errors
     /// [`KeyError`] if a file cannot be used, or the password is wrong.
     pub fn custodial_accounts(&self) -> Result<CustodialAccounts, KeyError> {
-        match (&self.account_keystore_file, &self.account_password_file) {
-            (Some(keystore), Some(password)) => CustodialAccounts::from_keystore(keystore, password),
-            _ => CustodialAccounts::read(&self.account_seed_file),
-        }
+        CustodialAccounts::from_keystore(&self.account_keystore_file, &self.account_password_file)
     }
 
     /// How the node is reached.
@@ -228,6 +211,8 @@ impl SettlementConfig {
         in_range("settlement", "poll_interval_ms", self.poll_interval_ms, 50..=60_000)?;
         in_range("settlement", "chain_poll_interval_ms", self.chain_poll_interval_ms, 10..=60_000)?;
         in_range("settlement", "replace_after_s", u64::from(self.replace_after_s), 5..=86_400)?;
+        let share = u64::from(self.batch_gas_share_percent);
+        in_range("settlement", "batch_gas_share_percent", share, 1..=100)?;
         in_range("settlement", "withdrawal_delay_s", self.withdrawal_delay_s, 1..=31_536_000)?;
         for (key, text) in
             [("administrator", &self.administrator), ("currency_address", &self.currency_address)]
@@ -289,6 +274,7 @@ pub fn send_policy(chain: &ChainConfig, settlement: &SettlementConfig) -> SendPo
     SendPolicy {
         watch: Policy { confirmations: chain.confirmations, replace_after },
         fee_cap_wei: u128::from(chain.highest_max_fee_gwei) * WEI_PER_GWEI,
+        batch_gas_share_percent: settlement.batch_gas_share_percent,
         // What is no address was refused when the configuration was validated.
         currency: settlement.currency().ok().flatten(),
     }
@@ -311,13 +297,57 @@ mod tests {
         assert_eq!(SettlementConfig::default().validate(), Ok(()));
     }
 
+    /// A section of the configuration file of the repository, with its commented keys as if they were set.
+    fn with_comments(section: &str) -> ConfigFile {
+        let text =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../config/busbar.toml")).unwrap();
+        let is_key = |text: &str| {
+            text.split_once(" = ")
+                .is_some_and(|(key, _)| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+        };
+        let lines = text.lines().skip_while(|line| *line != format!("[{section}]")).skip(1);
+        let lines: String = lines
+            .take_while(|line| !line.starts_with('['))
+            .map(|line| line.strip_prefix("# ").filter(|rest| is_key(rest)).unwrap_or(line))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        ConfigFile::parse(&format!("[{section}]\n{lines}")).unwrap()
+    }
+
+    /// The keys that a section may have, as its refusal of another one lists them.
+    fn keys<T: serde::de::DeserializeOwned>(section: &str) -> Vec<String> {
+        let file = ConfigFile::parse(&format!("[{section}]\nno_such_key = 1")).unwrap();
+        let refused = file.section::<T>(section).err().unwrap().to_string();
+        let listed = refused.split("expected one of ").nth(1).unwrap();
+        listed.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_configuration_file_shows_every_key_with_a_value_that_can_be_used() {
+        let config: ChainConfig = with_comments("chain").section("chain").unwrap();
+        assert_eq!(config.validate(), Ok(()));
+        let config: SettlementConfig = with_comments("settlement").section("settlement").unwrap();
+        assert_eq!(config.validate(), Ok(()));
+        for (section, keys) in
+            [("chain", keys::<ChainConfig>("chain")), ("settlement", keys::<SettlementConfig>("settlement"))]
+        {
+            assert!(keys.len() > 5, "{keys:?}");
+            let shown: std::collections::BTreeMap<String, serde_json::Value> =
+                with_comments(section).section(section).unwrap();
+            for key in keys {
+                assert!(shown.contains_key(&key), "[{section}] {key} is not in config/busbar.toml");
+            }
+        }
+    }
+
     #[test]
     fn what_cannot_be_used_is_named() {
         for (text, named) in [
             ("rpc_url = 'ipc:///x'", "rpc_url"),
             ("rpc_url = 'nowhere'", "rpc_url"),
             ("rpc_urls = ['http://a', 'ftp://b']", "rpc_urls"),
-            ("signer_keystore_file = 'signer.json'", "signer_password_file"),
+            ("signer_key_file = 'signer.key'", "signer_key_file"),
+            ("account_seed_file = 'accounts.seed'", "account_seed_file"),
             ("currency_decimals = 19", "currency_decimals"),
             ("confirmations = 0", "confirmations"),
             ("lowest_max_fee_gwei = 600", "lowest_max_fee_gwei"),

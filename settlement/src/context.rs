@@ -1,5 +1,7 @@
 //! What every step of settling one community works with.
 
+pub mod check;
+
 use std::sync::Arc;
 
 use domain::ids::CommunityId;
@@ -20,6 +22,9 @@ pub struct SendPolicy {
     pub watch: Policy,
     /// The most that is offered a unit of gas, in wei.
     pub fee_cap_wei: u128,
+    /// How much of a block's gas one transaction of a batch may ask for; a batch that needs more goes in
+    /// chunks.
+    pub batch_gas_share_percent: u8,
     /// The currency token that the contract must wrap, if one is configured: nothing is sent to a
     /// contract that wraps another.
     pub currency: Option<Address>,
@@ -44,10 +49,15 @@ impl Context {
     /// The fees to offer now, never above the cap.
     ///
     /// # Errors
-    /// [`SettleError::Chain`] if the node does not answer.
+    /// [`SettleError::TooDear`] if the chain asks more than the cap, [`SettleError::Chain`] if the node
+    /// does not answer.
     pub async fn fees(&self) -> Result<Fees, SettleError> {
+        let (base_fee_wei, cap_wei) = (self.chain.base_fee_wei().await?, self.policy.fee_cap_wei);
+        if base_fee_wei > cap_wei {
+            return Err(SettleError::TooDear { base_fee_wei, cap_wei });
+        }
         let fees = self.chain.fees().await?;
-        let max_fee_per_gas_wei = fees.max_fee_per_gas_wei.min(self.policy.fee_cap_wei);
+        let max_fee_per_gas_wei = fees.max_fee_per_gas_wei.min(cap_wei);
         let priority_fee_per_gas_wei = fees.priority_fee_per_gas_wei.min(max_fee_per_gas_wei);
         Ok(Fees { max_fee_per_gas_wei, priority_fee_per_gas_wei })
     }
@@ -77,7 +87,7 @@ impl Settling {
     /// Takes the contract from the community's row.
     ///
     /// # Errors
-    /// [`SettleError::NotDeployed`] without one, [`SettleError::Inconsistent`] on another chain.
+    /// [`SettleError::NotDeployed`] without one, [`SettleError::WrongContract`] on another chain.
     pub async fn of(context: Context) -> Result<Self, SettleError> {
         let community = context.community().await?;
         let Some(contract) = community.contract else {
@@ -85,7 +95,7 @@ impl Settling {
         };
         let chain_id = context.chain.chain_id();
         if i64::try_from(chain_id) != Ok(contract.chain_id) {
-            return Err(SettleError::Inconsistent(format!(
+            return Err(SettleError::WrongContract(format!(
                 "community {} settles on chain {}, but [chain] chain_id says {chain_id}",
                 context.community_id, contract.chain_id
             )));

@@ -1,4 +1,4 @@
-//! Deploying a community's contracts, as `contracts/README.md` lists it. Restartable at any point:
+//! Deploying a community's contracts, as `docs/contracts.md` lists it. Restartable at any point:
 //! all steps are signed and stored at once, and addresses follow from the sender and its nonces.
 
 mod plan;
@@ -10,11 +10,13 @@ use store::communities::{self, Contract};
 use store::transactions::{self, Purpose, TxState};
 
 use crate::chain::{Address, Chain};
-use crate::context::Context;
+use crate::context::{Context, check};
 use crate::error::{SettleError, out_of_range};
 use crate::outgoing::{Outgoing, sign_all};
 use crate::pump::{self, Pumped};
-use crate::{resync, token};
+use crate::resync::{self, Resynced};
+use crate::settler::ceiling::Ceiling;
+use crate::token;
 
 pub use plan::DeploySettings;
 
@@ -44,12 +46,13 @@ pub async fn deploy(context: &Context, settings: &DeploySettings) -> Result<Cont
         require_usable_currency(context, settings).await?;
         sign_steps(context, settings).await?;
     }
-    resync::resync(context).await?;
+    until_told(context).await?;
     let credit = match &community.contract {
         Some(contract) => contract.credit_address.parse()?,
         None => until_final(context, settings).await?,
     };
     until_code(context, &credit).await?;
+    check::code(context, &credit).await?;
     token::check(context, &credit).await?;
     let contract = Contract { chain_id, credit_address: credit.to_string() };
     communities::set_contract(&context.pool, &context.community_id, &contract).await?;
@@ -96,11 +99,22 @@ async fn sign_steps(context: &Context, settings: &DeploySettings) -> Result<(), 
     Ok(())
 }
 
+/// Waits until the node has been handed all that is stored.
+async fn until_told(context: &Context) -> Result<(), SettleError> {
+    for _ in 0..MAX_IDLE_POLLS {
+        if resync::resync(context).await? == Resynced::Whole {
+            return Ok(());
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    Err(SettleError::Inconsistent("the chain does not mine the stored transactions".to_owned()))
+}
+
 /// Waits until every step is final; returns the credit contract's address.
 async fn until_final(context: &Context, settings: &DeploySettings) -> Result<Address, SettleError> {
-    let mut idle = 0;
+    let (mut idle, mut ceiling) = (0, Ceiling::default());
     loop {
-        let pumped = pump::turn(context).await?;
+        let pumped = pump::turn(context, &mut ceiling).await?;
         let steps = transactions::deploy_steps(&context.pool, &context.community_id).await?;
         if let Some(step) = steps.iter().find(|s| matches!(s.state, TxState::Reverted | TxState::Replaced)) {
             return Err(SettleError::Inconsistent(format!(

@@ -13,6 +13,7 @@ use crate::error::SettleError;
 use crate::gas;
 use crate::outgoing::{Outgoing, sign_all};
 use crate::pump::MAX_PIPELINED;
+use crate::settler::forgotten;
 
 /// Asks for a deposit; the settler does the rest. `client_id` is made before the first try: used
 /// again, nothing happens and the result is `false`.
@@ -43,20 +44,25 @@ pub(crate) async fn sign_requested(settling: &Settling) -> Result<bool, SettleEr
     if room <= 0 {
         return Ok(false);
     }
-    let requested = ledger::requested_deposits(pool, community, room).await?;
-    let Some(first) = requested.first() else { return Ok(false) };
+    let mut requested = ledger::requested_deposits(pool, community, MAX_LOOKED_AT).await?;
+    let Some(first) = requested.first().cloned() else { return Ok(false) };
+    // All of them, however few are signed now: later the look would begin behind what was made of the others.
+    if forgotten::take_over_deposits(settling, &requested).await? {
+        return Ok(true);
+    }
+    requested.truncate(usize::try_from(room).unwrap_or(0));
     let call = |deposit: &Deposit| -> Result<Call, SettleError> {
         let account = deposit.chain_address.parse()?;
         Ok(Call::DepositFor { credit: domain.credit, account, amount: deposit.amount })
     };
     // All calls of a kind use about the same; the largest asks once whether the currency is there.
-    let largest = requested.iter().max_by_key(|deposit| deposit.amount).unwrap_or(first);
+    let largest = requested.iter().max_by_key(|deposit| deposit.amount).unwrap_or(&first);
     let estimate = match context.chain.estimate_gas(&call(largest)?).await {
         Ok(estimate) => estimate,
         Err(ChainError::WouldRevert { reason }) => {
             tracing::warn!(
                 reason,
-                "deposits wait: the settlement account holds too little approved currency"
+                "deposits wait: the contract would refuse them; does the settlement account hold enough approved currency?"
             );
             return Ok(false);
         }
@@ -81,3 +87,5 @@ pub(crate) async fn sign_requested(settling: &Settling) -> Result<bool, SettleEr
 }
 
 const FIRST_CREDIT_GAS: u64 = 20_000;
+/// How many requested deposits are compared with what the chain has made.
+const MAX_LOOKED_AT: i64 = 10_000;

@@ -62,9 +62,34 @@ pub enum SettleError {
     /// The configuration names another currency token.
     #[error("{0}")]
     WrongToken(String),
+    /// Something else stands where the contract should, or it is another community's or chain's.
+    #[error("{0}")]
+    WrongContract(String),
+    /// The chain is dearer than the configuration allows; nothing was signed.
+    #[error(
+        "the chain asks {base_fee_wei} wei a unit of gas, more than [chain] highest_max_fee_gwei allows ({cap_wei} wei): \
+         settlement waits; raise it if this lasts"
+    )]
+    TooDear {
+        /// What every transaction pays at least.
+        base_fee_wei: u128,
+        /// The configured most.
+        cap_wei: u128,
+    },
     /// The database and the configuration disagree, or rows are missing.
     #[error("{0}")]
     Inconsistent(String),
+}
+
+impl SettleError {
+    /// Whether the configuration names something else than what is there: trying again does not help.
+    #[must_use]
+    pub const fn is_mismatch(&self) -> bool {
+        matches!(
+            self,
+            Self::WrongToken(_) | Self::WrongContract(_) | Self::Chain(ChainError::WrongChain { .. })
+        )
+    }
 }
 
 /// A number that does not fit its column, which no real quantity reaches.

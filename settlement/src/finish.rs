@@ -1,7 +1,7 @@
 //! The end of a transaction: what it changes in the ledger, in one step of the database.
 
 use store::StoreError;
-use store::batches::{self, BatchStatus};
+use store::batches::{self, BatchStatus, chunks};
 use store::notify::{self, Event, Kind};
 use store::slots::{self, SlotStatus};
 use store::transactions::{self, Purpose, TransactionRow, TxState};
@@ -38,6 +38,7 @@ pub async fn end(context: &Context, row: &TransactionRow, outcome: &Outcome) -> 
     // Asked before the database's transaction begins, which must not wait for the network.
     let settled = match row.signed.purpose {
         Purpose::Settle(batch_id) if !succeeded => knows_batch(context, &batch_id).await?,
+        Purpose::Move(move_id) if !succeeded => crate::moves::is_done(context, move_id).await?,
         _ => succeeded,
     };
     let mut tx = context.pool.begin().await.map_err(StoreError::from)?;
@@ -55,19 +56,30 @@ pub async fn end(context: &Context, row: &TransactionRow, outcome: &Outcome) -> 
             }
             notify::send(&mut *tx, &Event::new(Kind::Deposit, &context.community_id, None)).await?;
         }
-        Purpose::Deploy => {}
+        Purpose::Move(move_id) => crate::moves::end(&mut tx, context, move_id, settled).await?,
+        Purpose::Step(batch_id, step) => {
+            if succeeded {
+                chunks::done(&mut *tx, &context.community_id, &batch_id, step).await?;
+            }
+        }
+        // Whatever became of it, the chain is asked again before the next step.
+        Purpose::Recover | Purpose::Deploy => {}
     }
     tx.commit().await.map_err(StoreError::from)?;
-    if !succeeded {
+    // That used nonces are passed over was said when that was signed.
+    let is_said = matches!((row.signed.purpose, outcome), (Purpose::Recover, Outcome::NonceTaken));
+    if !succeeded && !is_said {
         let (purpose, hash) = (row.signed.purpose, &row.signed.tx_hash);
         tracing::warn!(?purpose, hash, ?outcome, settled, "a transaction did not succeed");
     }
     Ok(())
 }
 
-async fn knows_batch(context: &Context, batch_id: &BatchId) -> Result<bool, SettleError> {
+/// Whether the contract has settled a batch, as deep as finality asks: what is booked stays.
+pub(crate) async fn knows_batch(context: &Context, batch_id: &BatchId) -> Result<bool, SettleError> {
     let settling = crate::context::Settling::of(context.clone()).await?;
-    Ok(context.chain.settled_root(&settling.domain.credit, batch_id).await?.is_some())
+    let depth = context.policy.watch.confirmations;
+    Ok(context.chain.batch_state(&settling.domain.credit, batch_id, depth).await?.settled_root.is_some())
 }
 
 async fn mark(
@@ -92,7 +104,9 @@ async fn mark(
     Ok(transactions::finish(tx, &context.community_id, row, state, block_number, gas_used).await?)
 }
 
-async fn end_batch(
+/// Ends a batch that is `settled`, or sends it back to be signed again. One in chunks is not sent back
+/// here: what was pushed must be given back first, which the next look at the chain decides.
+pub(crate) async fn end_batch(
     tx: &mut PgConnection,
     context: &Context,
     batch_id: &BatchId,
@@ -103,11 +117,18 @@ async fn end_batch(
     let batch = batches::find(&mut *tx, community, batch_id).await?.ok_or_else(|| {
         SettleError::Inconsistent(format!("transaction {tx_hash} settles a batch that is not stored"))
     })?;
+    let is_chunked = !chunks::find(&mut *tx, community, batch_id).await?.is_empty();
+    if is_chunked && !settled {
+        return Ok(());
+    }
     let now = context.clock.now();
     let next = after(batch.status, if settled { Step::Finish } else { Step::Fail })?;
     advance(batches::advance(&mut *tx, community, batch_id, batch.status, next, now).await?, "batch")?;
     if next == BatchStatus::Final {
         ledger::book_batch(&mut *tx, community, batch_id, tx_hash).await?;
+        if is_chunked {
+            chunks::all_released(&mut *tx, community, batch_id).await?;
+        }
         slot_settled(&mut *tx, context, batch.slot_start, batch.revision).await?;
     } else {
         batches::clear_settled(&mut *tx, community, batch_id).await?;

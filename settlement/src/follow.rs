@@ -7,22 +7,28 @@
 //! taken back and read again. It can be begun again at any block.
 
 use store::StoreError;
-use store::movements::{self, Followed};
+use store::movements::{self, Followed, Movement};
 use store::notify::{self, Event, Kind};
 
+use crate::chain::Address;
 use crate::context::{Context, Settling};
 use crate::error::{SettleError, out_of_range};
 
-/// How many blocks are asked for at once; many nodes refuse more than some thousands.
-const MAX_STRETCH: i64 = 1_000;
+/// How many blocks are asked for at once; many nodes refuse more than some thousands. Fewer, if the node
+/// does not answer for so many: somebody may have filled them with deposits.
+const STRETCHES: [i64; 3] = [1_000, 50, 1];
 
-/// Follows the next stretch, if there is one. Returns whether anything was stored.
+/// Follows the next stretch, if there is one; credits that lay at an address before it became an account's
+/// are booked first. Returns whether anything was stored.
 ///
 /// # Errors
 /// [`SettleError`] if the chain or the database fails; the next call goes on from the rows.
 pub async fn next_stretch(settling: &Settling) -> Result<bool, SettleError> {
-    let Settling { context, domain, .. } = settling;
+    let context = &settling.context;
     let (pool, community, chain) = (&context.pool, &context.community_id, &context.chain);
+    if movements::has_claimable(pool, community).await? {
+        return claim(context).await.map(|()| true);
+    }
     let head = i64::try_from(chain.head().await?.number).map_err(|_| out_of_range("a block number"))?;
     let too_young = i64::try_from(context.policy.watch.confirmations).unwrap_or(i64::MAX) - 1;
     let deep = head.saturating_sub(too_young);
@@ -39,16 +45,12 @@ pub async fn next_stretch(settling: &Settling) -> Result<bool, SettleError> {
     if from > deep {
         return Ok(false);
     }
-    let to = deep.min(from + MAX_STRETCH - 1);
-    // The same hash before and after: the events are those of the chain that the hash stands for.
-    let Some(block_hash) = hash(context, to).await? else { return Ok(false) };
-    let found = chain.movements(&domain.credit, number(from)?, number(to)?).await?;
-    if hash(context, to).await? != Some(block_hash) {
+    let Some((end, found)) = read(context, &settling.domain.credit, from, deep).await? else {
         return Ok(false);
-    }
+    };
+    let to = end.block_number;
     let base_units_per_unit = chain.scale().base_units_per_unit();
     let mut tx = pool.begin().await.map_err(StoreError::from)?;
-    let end = Followed { block_number: to, block_hash };
     let booked = movements::store(&mut tx, community, &found, base_units_per_unit, &end).await?;
     if booked > 0 {
         notify::send(&mut *tx, &Event::new(Kind::Deposit, community, None)).await?;
@@ -58,6 +60,45 @@ pub async fn next_stretch(settling: &Settling) -> Result<bool, SettleError> {
         tracing::info!(%community, booked, from, to, "booked deposits and withdrawals of others");
     }
     Ok(booked > 0 || to < deep)
+}
+
+/// The events from a block on, as far as the node tells at once, with the last block they are of; `None`
+/// if the chain changed meanwhile.
+///
+/// # Errors
+/// [`SettleError`] if the chain does not answer, however little is asked for.
+pub(crate) async fn read(
+    context: &Context,
+    credit: &Address,
+    from: i64,
+    deep: i64,
+) -> Result<Option<(Followed, Vec<Movement>)>, SettleError> {
+    let mut refused = None;
+    for stretch in STRETCHES {
+        let to = deep.min(from + stretch - 1);
+        // The same hash before and after: the events are those of the chain that the hash stands for.
+        let Some(block_hash) = hash(context, to).await? else { return Ok(None) };
+        match context.chain.movements(credit, number(from)?, number(to)?).await {
+            Ok(found) => {
+                let same = hash(context, to).await? == Some(block_hash);
+                return Ok(same.then_some((Followed { block_number: to, block_hash }, found)));
+            }
+            Err(error) => refused = Some(error),
+        }
+    }
+    refused.map_or(Ok(None), |error| Err(error.into()))
+}
+
+/// Books what came to addresses before they were enrolled or linked.
+async fn claim(context: &Context) -> Result<(), SettleError> {
+    let community = &context.community_id;
+    let base_units_per_unit = context.chain.scale().base_units_per_unit();
+    let mut tx = context.pool.begin().await.map_err(StoreError::from)?;
+    let accounts = movements::claim(&mut tx, community, base_units_per_unit).await?;
+    notify::send(&mut *tx, &Event::new(Kind::Deposit, community, None)).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    tracing::info!(%community, accounts, "booked credits that had come before their address was an account's");
+    Ok(())
 }
 
 /// Takes back what came after the last block that still stands.

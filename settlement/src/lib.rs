@@ -11,6 +11,7 @@ pub mod error;
 pub mod finish;
 pub mod follow;
 pub mod gas;
+pub mod moves;
 pub mod netting;
 pub mod outgoing;
 pub mod pricing;

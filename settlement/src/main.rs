@@ -53,6 +53,9 @@ enum Command {
     Reconcile,
     /// Check a receipt with nothing but its file and a node: status 0 if it is valid, 1 if not.
     Verify(commands::verify::VerifyArgs),
+    /// Show the addresses that the configured keystores stand for.
+    #[command(subcommand)]
+    Account(commands::account::AccountCommand),
     /// Make an encrypted keystore.
     #[command(subcommand)]
     Keystore(commands::keystore::KeystoreCommand),
@@ -84,6 +87,9 @@ fn main() -> ExitCode {
         }
         Command::Verify(args) => commands::verify::run(&args),
         Command::Keystore(command) => finish(commands::keystore::run(&command)),
+        Command::Account(command) => finish(
+            Loaded::load(&args.common).and_then(|config| commands::account::run(&command, &config.chain)),
+        ),
         Command::CheckConfig => {
             finish(Loaded::load(&args.common).and_then(|_| print("the configuration can be used\n")))
         }

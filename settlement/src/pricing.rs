@@ -4,17 +4,22 @@
 //! with opposite signs, between members for trades and closing fills, and against the community's
 //! own accounts (`grid`, `network`, `platform`) for residuals and fees.
 
+mod limits;
+mod local;
 mod statement;
 
 use std::collections::BTreeMap;
 
+use domain::fees::NetworkFees;
+use domain::grid::GridLimits;
 use domain::ids::{AccountId, SiteId};
-use domain::order::Side;
 use domain::reading::Metered;
 use domain::tariff::Tariff;
-use domain::trade::{ClosingFill, Trade};
+use domain::trade::{ClosingFill, ClosingPair, Trade};
 use domain::units::{Energy, Money, Overflow};
 
+use limits::Residual;
+use local::Local;
 pub use statement::{Leg, Statement};
 
 /// A site's energy in the slot, and the account that answers for it.
@@ -24,6 +29,8 @@ pub struct SiteEnergy {
     pub site_id: SiteId,
     /// The account of the member who owns it.
     pub account_id: AccountId,
+    /// Its zone, by its number among the slot's network fees.
+    pub zone: usize,
     /// What its meter says.
     pub metered: Metered,
     /// Whether the traded position stands for a missing reading.
@@ -35,12 +42,18 @@ pub struct SiteEnergy {
 pub struct SlotInput<'a> {
     /// The tariff of the slot.
     pub tariff: &'a Tariff,
+    /// The network fees of the slot.
+    pub fees: &'a NetworkFees,
+    /// How much may be drawn from the grid and fed into it.
+    pub limits: GridLimits,
     /// Every site of the community, once.
     pub sites: &'a [SiteEnergy],
     /// The trades of the continuous auction.
     pub trades: &'a [Trade],
     /// What the closing auction gave each site.
     pub fills: &'a [ClosingFill],
+    /// Who took from whom in the closing auction.
+    pub pairs: &'a [ClosingPair],
 }
 
 /// A slot cannot be priced; nothing is written and the slot stays as it is.
@@ -74,6 +87,25 @@ pub enum PricingError {
         /// What its sellers sold.
         sold_wh: i64,
     },
+    /// The pairs of the closing auction are not its fills.
+    #[error(
+        "the closing auction gave site {site_id} {filled_wh} Wh, but its pairs add up to {paired_wh} Wh: meter the \
+         slot again"
+    )]
+    PairsUnbalanced {
+        /// The site.
+        site_id: SiteId,
+        /// What it bought less what it sold.
+        filled_wh: i64,
+        /// What its pairs say of that.
+        paired_wh: i64,
+    },
+    /// A site's zone is not among the network fees.
+    #[error("site {site_id} is in a zone that the slot's network fees do not know: meter the slot again")]
+    UnknownZone {
+        /// The site.
+        site_id: SiteId,
+    },
     /// Money does not sum to zero, which the rules make impossible: corrupt input.
     #[error("the statements sum to {sum_nano} nano-currency instead of zero: refuse the slot's input")]
     NotZero {
@@ -85,25 +117,17 @@ pub enum PricingError {
     Overflow(#[from] Overflow),
 }
 
-/// What a site bought and sold locally, apart from its metered energy.
-#[derive(Debug, Clone, Copy, Default)]
-struct Local {
-    traded_bought: Leg,
-    traded_sold: Leg,
-    closing_bought: Leg,
-    closing_sold: Leg,
-}
-
 /// Prices a slot: one statement an account that owns a site, and one each for `grid`, `network` and
 /// `platform`, ordered by account.
 ///
 /// # Errors
 /// [`PricingError`] if the input contradicts itself.
 pub fn price(input: &SlotInput<'_>) -> Result<Vec<Statement>, PricingError> {
-    let local = local_energy(input)?;
+    let local = local::of_sites(input)?;
+    let residuals = limits::residuals(input, &local)?;
     let mut members: BTreeMap<&AccountId, Statement> = BTreeMap::new();
-    for (site, local) in input.sites.iter().zip(&local) {
-        let of_site = site_statement(input.tariff, site, local)?;
+    for ((site, local), residual) in input.sites.iter().zip(&local).zip(&residuals) {
+        let of_site = site_statement(input.tariff, site, local, residual)?;
         match members.entry(&site.account_id) {
             std::collections::btree_map::Entry::Vacant(entry) => {
                 entry.insert(of_site);
@@ -119,71 +143,15 @@ pub fn price(input: &SlotInput<'_>) -> Result<Vec<Statement>, PricingError> {
     if sum.is_zero() { Ok(statements) } else { Err(PricingError::NotZero { sum_nano: sum.nano() }) }
 }
 
-/// Sums each site's trades and fills, in the order of `input.sites`.
-fn local_energy(input: &SlotInput<'_>) -> Result<Vec<Local>, PricingError> {
-    let mut index = std::collections::HashMap::with_capacity(input.sites.len());
-    for (i, site) in input.sites.iter().enumerate() {
-        if site.metered.import.is_negative() || site.metered.export.is_negative() {
-            return Err(PricingError::NegativeEnergy { site_id: site.site_id.clone() });
-        }
-        if index.insert(&site.site_id, i).is_some() {
-            return Err(PricingError::DuplicateSite { site_id: site.site_id.clone() });
-        }
-    }
-    let mut local = vec![Local::default(); input.sites.len()];
-    let find = |site: &SiteId, energy: Energy| {
-        if energy.is_negative() {
-            return Err(PricingError::NegativeEnergy { site_id: site.clone() });
-        }
-        index.get(site).copied().ok_or_else(|| PricingError::UnknownSite { site_id: site.clone() })
-    };
-    for trade in input.trades {
-        let (buyer, seller) =
-            (find(&trade.buyer_site, trade.energy)?, find(&trade.seller_site, trade.energy)?);
-        let value = trade.value()?;
-        local[buyer].traded_bought.add(trade.energy, value.checked_neg()?)?;
-        local[seller].traded_sold.add(trade.energy, value)?;
-    }
-    let (mut bought, mut sold, mut paid) = (Energy::ZERO, Energy::ZERO, Money::ZERO);
-    for fill in input.fills {
-        let site = &mut local[find(&fill.site_id, fill.energy)?];
-        let value = fill.price.checked_mul(fill.energy)?;
-        match fill.side {
-            Side::Bid => {
-                bought = bought.checked_add(fill.energy)?;
-                paid = paid.checked_add(value)?;
-                site.closing_bought.add(fill.energy, value.checked_neg()?)?;
-            }
-            Side::Offer => {
-                sold = sold.checked_add(fill.energy)?;
-                paid = paid.checked_sub(value)?;
-                site.closing_sold.add(fill.energy, value)?;
-            }
-        }
-    }
-    if bought != sold || !paid.is_zero() {
-        return Err(PricingError::ClosingUnbalanced { bought_wh: bought.wh(), sold_wh: sold.wh() });
-    }
-    Ok(local)
-}
-
 /// What one site owes and earns.
-///
-/// The market handles a site's net energy. What it imported and exported within the same slot stays
-/// at the tariffs, as it would without the market, so the residual has an import and an export part:
-/// the metered registers less what the local market delivered or took. A site that delivered less
-/// than it sold imports the difference at the retail tariff; one that took less than it bought
-/// exports it at the feed-in tariff.
-fn site_statement(tariff: &Tariff, site: &SiteEnergy, local: &Local) -> Result<Statement, PricingError> {
+fn site_statement(
+    tariff: &Tariff,
+    site: &SiteEnergy,
+    local: &Local,
+    residual: &Residual,
+) -> Result<Statement, PricingError> {
     let Metered { import, export, .. } = site.metered;
-    let bought = local.traded_bought.energy.checked_add(local.closing_bought.energy)?;
-    let sold = local.traded_sold.energy.checked_add(local.closing_sold.energy)?;
-    let residual = site.metered.net_export()?.checked_sub(sold.checked_sub(bought)?)?;
-    let within = import.min(export);
-    let zero = Energy::ZERO;
-    let residual_export = within.checked_add(if residual.is_positive() { residual } else { zero })?;
-    let residual_import =
-        within.checked_add(if residual.is_negative() { residual.checked_neg()? } else { zero })?;
+    let bought = local.bought()?;
     let at_tariffs = |import: Energy, export: Energy| {
         tariff.feed_in().checked_mul(export)?.checked_sub(tariff.retail().checked_mul(import)?)
     };
@@ -194,10 +162,14 @@ fn site_statement(tariff: &Tariff, site: &SiteEnergy, local: &Local) -> Result<S
         traded_sold: local.traded_sold,
         closing_bought: local.closing_bought,
         closing_sold: local.closing_sold,
-        residual_import,
-        residual_export,
-        residual: at_tariffs(residual_import, residual_export)?,
-        network_fee: tariff.network_fee().checked_mul(bought)?.checked_neg()?,
+        preferred_bought: local.preferred_bought,
+        preferred_sold: local.preferred_sold,
+        residual_import: residual.import,
+        residual_export: residual.export,
+        residual: at_tariffs(residual.import, residual.export)?,
+        curtailed: residual.curtailed,
+        over_limit: residual.over_limit,
+        network_fee: local.network_fee,
         platform_fee: tariff.platform_fee().checked_mul(bought)?.checked_neg()?,
         base: at_tariffs(import, export)?,
         ..Statement::empty(site.account_id.clone())

@@ -2,13 +2,14 @@
 
 use chrono::TimeDelta;
 use store::StoreError;
-use store::transactions::{self, TransactionRow, TxState};
+use store::transactions::{self, Purpose, TransactionRow, TxState};
 
 use crate::batch::{Action, decide};
 use crate::chain::{ChainError, TxStatus};
 use crate::context::Context;
 use crate::error::SettleError;
 use crate::finish::{self, Outcome};
+use crate::settler::ceiling::Ceiling;
 use crate::{outgoing, resync};
 
 /// The most transactions looked at in one turn.
@@ -31,7 +32,7 @@ pub enum Pumped {
 ///
 /// # Errors
 /// [`SettleError`] if the chain or the database fails; the next turn goes on from the rows.
-pub async fn turn(context: &Context) -> Result<Pumped, SettleError> {
+pub async fn turn(context: &Context, ceiling: &mut Ceiling) -> Result<Pumped, SettleError> {
     let sender = context.chain.sender().to_string();
     let rows = transactions::in_flight(&context.pool, &context.community_id, &sender, MAX_IN_FLIGHT).await?;
     if rows.is_empty() {
@@ -43,7 +44,7 @@ pub async fn turn(context: &Context) -> Result<Pumped, SettleError> {
     let mut moved = false;
     // A nonce is not mined before the one below it: the first that waits ends the turn.
     for attempts in rows.chunk_by(|a, b| a.signed.nonce == b.signed.nonce) {
-        match watch(context, attempts).await? {
+        match watch(context, attempts, ceiling).await? {
             Watched::Resolved => moved = true,
             Watched::Replaced => return Ok(Pumped::Moved),
             Watched::Waits => return Ok(if moved { Pumped::Moved } else { Pumped::Waiting }),
@@ -58,8 +59,9 @@ async fn broadcast_signed(context: &Context, rows: &[TransactionRow]) -> Result<
     let mut failed = None;
     for row in rows.iter().filter(|row| row.state == TxState::Signed) {
         match context.chain.broadcast(&row.signed.raw).await {
-            // With the nonce used, this or another transaction is mined: its hash will tell.
-            Ok(()) | Err(ChainError::NonceTooLow) => sent.push(row.tx_id),
+            // With the nonce used, this or another transaction is mined: its hash will tell. Too cheap now, it is
+            // watched as one that was dropped: sent again, and raised when it has waited long enough.
+            Ok(()) | Err(ChainError::NonceTooLow | ChainError::Underpriced { .. }) => sent.push(row.tx_id),
             Err(error) => {
                 failed = Some(error);
                 break;
@@ -81,7 +83,11 @@ enum Watched {
 }
 
 /// Looks after all attempts of one nonce: whichever is mined decides.
-async fn watch(context: &Context, attempts: &[TransactionRow]) -> Result<Watched, SettleError> {
+async fn watch(
+    context: &Context,
+    attempts: &[TransactionRow],
+    ceiling: &mut Ceiling,
+) -> Result<Watched, SettleError> {
     let Some(latest) = attempts.last() else { return Ok(Watched::Resolved) };
     let waited = context.clock.now() - latest.created_at;
     let (row, status) = observe(context, attempts).await?;
@@ -89,8 +95,8 @@ async fn watch(context: &Context, attempts: &[TransactionRow]) -> Result<Watched
         Action::Wait => Ok(Watched::Waits),
         Action::Finish => end(context, row, &Outcome::Succeeded(status)).await,
         Action::Fail => end(context, row, &Outcome::Reverted(status)).await,
-        Action::Replace => replace(context, latest).await,
-        Action::Resend => resend(context, latest, waited).await,
+        Action::Replace => replace(context, latest, ceiling).await,
+        Action::Resend => resend(context, latest, waited, ceiling).await,
     }
 }
 
@@ -116,37 +122,83 @@ async fn observe<'a>(
     best.ok_or_else(|| SettleError::Inconsistent("a nonce without a transaction".to_owned()))
 }
 
-async fn replace(context: &Context, latest: &TransactionRow) -> Result<Watched, SettleError> {
-    let fees = context.chain.fees().await?;
-    if outgoing::sign_replacement(context, latest, fees).await? {
-        tracing::info!(nonce = latest.signed.nonce, "replaced a transaction that was not mined in time");
-        return Ok(Watched::Replaced);
+/// Offers more, up to the configured most; a node wants at least 12.5 % more than before.
+async fn replace(
+    context: &Context,
+    latest: &TransactionRow,
+    ceiling: &mut Ceiling,
+) -> Result<Watched, SettleError> {
+    if !ceiling.may_try(context.clock.now()) {
+        return Ok(Watched::Waits);
     }
-    tracing::warn!(nonce = latest.signed.nonce, "the fee cap keeps a stuck transaction from being replaced");
+    let (nonce, cap_wei) = (latest.signed.nonce, context.policy.fee_cap_wei);
+    match context.fees().await {
+        Ok(fees) => {
+            if outgoing::sign_replacement(context, latest, fees).await? {
+                ceiling.affordable(context).await?;
+                tracing::info!(nonce, "replaced a transaction that was not mined in time");
+                return Ok(Watched::Replaced);
+            }
+            let reason = format!(
+                "the transaction with nonce {nonce} is stuck, and a higher fee would be above [chain] \
+                 highest_max_fee_gwei ({cap_wei} wei): it waits; raise it if this lasts"
+            );
+            ceiling.too_dear(context, &reason).await?;
+        }
+        Err(error @ SettleError::TooDear { .. }) => ceiling.too_dear(context, &error.to_string()).await?,
+        Err(error) => return Err(error),
+    }
     Ok(Watched::Waits)
 }
 
 /// The node knows no attempt: either it forgot them, or another transaction took the nonce for good.
 ///
-/// The latter is believed only when it is as deep as finality asks and the transaction has been
-/// unknown for as long as a stuck one waits, since a node that lags behind shows the same.
+/// The latter is believed only when it is as deep as finality asks, the transaction has been unknown for as
+/// long as a stuck one waits, and the node refuses its bytes for the nonce: one that lags behind, or is
+/// wrong about the nonce, shows the same but for that. Believed wrongly, a deposit would be made twice.
 async fn resend(
     context: &Context,
     latest: &TransactionRow,
     waited: TimeDelta,
+    ceiling: &mut Ceiling,
 ) -> Result<Watched, SettleError> {
     let watch = &context.policy.watch;
     let taken = context.chain.mined_nonce(watch.confirmations).await?;
     if i64::try_from(taken).is_ok_and(|taken| taken > latest.signed.nonce) {
         let status = context.chain.status(&latest.signed.tx_hash.parse()?).await?;
-        if waited < watch.replace_after || !matches!(status, TxStatus::Unknown) {
+        // What puts right what the rows forgot does no harm if it is believed gone and is mined after all.
+        let is_harmless = latest.signed.purpose == Purpose::Recover;
+        let is_too_soon = waited < watch.replace_after && !is_harmless;
+        if is_too_soon || !matches!(status, TxStatus::Unknown) {
             return Ok(Watched::Waits);
+        }
+        // A node that is wrong about the nonce still takes the bytes; one that is right refuses them.
+        match context.chain.broadcast(&latest.signed.raw).await {
+            Err(ChainError::NonceTooLow) if is_harmless => {
+                return end(context, latest, &Outcome::NonceTaken).await;
+            }
+            Err(ChainError::NonceTooLow) => {}
+            Err(ChainError::Underpriced { .. }) if waited >= watch.replace_after => {
+                return replace(context, latest, ceiling).await;
+            }
+            Ok(()) => {
+                tracing::warn!(nonce = latest.signed.nonce, taken, "the node named a nonce too high");
+                return Ok(Watched::Waits);
+            }
+            Err(error) => return Err(error.into()),
         }
         tracing::error!(
             nonce = latest.signed.nonce,
             "another transaction took a nonce: does anybody else use the settlement key?"
         );
         return end(context, latest, &Outcome::NonceTaken).await;
+    }
+    match context.chain.broadcast(&latest.signed.raw).await {
+        Err(ChainError::Underpriced { .. }) if waited >= watch.replace_after => {
+            return replace(context, latest, ceiling).await;
+        }
+        Ok(()) | Err(ChainError::NonceTooLow | ChainError::Underpriced { .. }) => {}
+        Err(error) => return Err(error.into()),
     }
     resync::resync(context).await?;
     Ok(Watched::Waits)

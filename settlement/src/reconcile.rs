@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use domain::ids::AccountId;
 use domain::units::Money;
 use store::ledger::{self, Balance};
-use store::movements;
+use store::{movements, moves};
 
 use crate::chain::Address;
 use crate::context::Settling;
@@ -18,6 +18,8 @@ pub struct Difference {
     pub account_id: AccountId,
     /// Where it lives on the chain.
     pub address: Address,
+    /// How many addresses it has left, whose credits count too.
+    pub former_addresses: usize,
     /// What the ledger says.
     pub ledger: Money,
     /// What the ledger comes to on the chain, with what deposits of others left below its unit.
@@ -28,11 +30,17 @@ pub struct Difference {
 
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { account_id, address, ledger, expected_base_units, chain_base_units } = self;
+        let Self { account_id, address, former_addresses, ledger, expected_base_units, chain_base_units } =
+            self;
+        let former = if *former_addresses == 0 {
+            String::new()
+        } else {
+            format!(" and {former_addresses} former addresses")
+        };
         write!(
             f,
-            "account {account_id} ({address}): the ledger says {ledger} ({expected_base_units} base units), the \
-             chain {chain_base_units} base units"
+            "account {account_id} ({address}{former}): the ledger says {ledger} ({expected_base_units} base units), \
+             the chain {chain_base_units} base units"
         )
     }
 }
@@ -67,8 +75,17 @@ pub async fn reconcile(settling: &Settling) -> Result<Report, SettleError> {
     let Settling { context, domain, .. } = settling;
     let (pool, community) = (&context.pool, &context.community_id);
     let balances = ledger::balances(pool, community).await?;
-    let addresses = balances.iter().map(|b| b.chain_address.parse()).collect::<Result<Vec<Address>, _>>()?;
-    let on_chain = context.chain.balances(&domain.credit, &addresses).await?;
+    let mut addresses =
+        balances.iter().map(|b| b.chain_address.parse()).collect::<Result<Vec<Address>, _>>()?;
+    let (former, left_by): (Vec<Address>, Vec<AccountId>) =
+        moves::former_addresses(pool, community).await?.into_iter().unzip();
+    addresses.extend(former);
+    // All in one question, so that credits on their way between two addresses of an account count once.
+    let mut on_chain = context.chain.balances(&domain.credit, &addresses).await?;
+    let mut left_behind: HashMap<AccountId, Vec<u128>> = HashMap::new();
+    for (account, held) in left_by.into_iter().zip(on_chain.split_off(balances.len().min(on_chain.len()))) {
+        left_behind.entry(account).or_default().push(held);
+    }
     let in_flight = store::batches::in_flight(pool, community).await?.is_some()
         || ledger::deposits_signed(pool, community).await? > 0;
     let scale = context.chain.scale();
@@ -86,7 +103,19 @@ pub async fn reconcile(settling: &Settling) -> Result<Report, SettleError> {
             let expected_base_units = booked
                 .map_err(|error| SettleError::Inconsistent(format!("account {account_id}: {error}")))?
                 + dust;
-            Ok(Difference { account_id, address, ledger: balance, expected_base_units, chain_base_units })
+            let former = left_behind.remove(&account_id).unwrap_or_default();
+            let chain_base_units =
+                former.iter().fold(chain_base_units, |sum, held| sum.saturating_add(*held));
+            let former_addresses = former.len();
+            let ledger = balance;
+            Ok(Difference {
+                account_id,
+                address,
+                former_addresses,
+                ledger,
+                expected_base_units,
+                chain_base_units,
+            })
         })
         .filter(|found| {
             found.as_ref().map_or(true, |d| i128::try_from(d.chain_base_units) != Ok(d.expected_base_units))

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use domain::ids::CommunityId;
 use domain::time::Clock;
 use rand::rngs::StdRng;
@@ -17,13 +18,16 @@ use tokio::sync::broadcast;
 
 use crate::chain::{Chain, ChainError};
 use crate::config::{ChainConfig, SettlementConfig, send_policy};
-use crate::context::{Context, Settling};
+use crate::context::{Context, Settling, check};
 use crate::error::SettleError;
 use crate::settler::{Settler, Tick};
 
 const DUTY: &str = "settlement";
 /// How many steps one community may take before the others have their turn.
 const MAX_STEPS: u32 = 256;
+/// How long it may take steps before the others have their turn, and the health file is touched; a step that was
+/// begun is ended.
+const MAX_TURN: TimeDelta = TimeDelta::seconds(10);
 
 /// What the service is given.
 pub struct Deps {
@@ -45,8 +49,8 @@ struct Led {
 /// Settles every community that has a contract, until told to stop.
 ///
 /// # Errors
-/// [`ChainError::WrongChain`] if the node serves another chain than the configuration says. Every
-/// other error is logged and tried again.
+/// What [`SettleError::is_mismatch`] says of the configuration, before anything is sent. Every other error
+/// is logged and tried again.
 pub async fn run(
     config: SettlementConfig,
     chain: &ChainConfig,
@@ -56,19 +60,20 @@ pub async fn run(
     if let Err(error @ ChainError::WrongChain { .. }) = deps.chain.check().await {
         return Err(error.into());
     }
-    let (sender, mut hints) = broadcast::channel(notify::HINTS_KEPT);
-    let listening = tokio::spawn(notify::pump(deps.pool.clone(), sender));
     let mut service = Service {
         policy: send_policy(chain, &config),
         led: BTreeMap::new(),
         seeds: StdRng::from_seed(deps.seed),
         deps,
     };
+    service.refuse_mismatch().await?;
+    let (sender, mut hints) = broadcast::channel(notify::HINTS_KEPT);
+    let listening = tokio::spawn(notify::pump(service.deps.pool.clone(), sender));
     let heartbeat = Heartbeat::new(config.heartbeat_file.clone());
     let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(15));
     while !shutdown.is_stopping() {
-        heartbeat.beat();
-        let wait = match service.turn(&shutdown).await {
+        heartbeat.say(service.state());
+        let wait = match service.turn(&shutdown, &heartbeat).await {
             Ok(Tick::Progress) => continue,
             Ok(tick) => {
                 backoff.reset();
@@ -102,13 +107,55 @@ struct Service {
 }
 
 impl Service {
+    /// Refuses to start with a configuration that is not of the contract that is there. A node or a
+    /// database that is away, or a chain that is still catching up, is no reason: that is looked at again
+    /// before anything is sent.
+    async fn refuse_mismatch(&self) -> Result<(), SettleError> {
+        let Ok(all) = communities::all(&self.deps.pool).await else { return Ok(()) };
+        for community in all {
+            if community.contract.is_none() {
+                continue;
+            }
+            let checked = match Settling::of(self.context(&community.community_id)).await {
+                Ok(settling) => check::contract(&settling).await,
+                Err(error) => Err(error),
+            };
+            match checked {
+                Err(error) if error.is_mismatch() => return Err(error),
+                Err(error) => {
+                    tracing::debug!(community = %community.community_id, %error, "checked again later")
+                }
+                Ok(()) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// In one word or two, for the heartbeat.
+    fn state(&self) -> &'static str {
+        let waits = self.led.values().any(|led| led.settler.waits_for_lower_fees());
+        if waits { "alive, waits for lower fees" } else { "alive" }
+    }
+
+    fn context(&self, community: &CommunityId) -> Context {
+        Context {
+            pool: self.deps.pool.clone(),
+            chain: Arc::clone(&self.deps.chain),
+            clock: self.deps.clock.clone(),
+            community_id: community.clone(),
+            policy: self.policy,
+        }
+    }
+
     /// One turn for every community; the liveliest result, or the first error.
-    async fn turn(&mut self, shutdown: &Shutdown) -> Result<Tick, SettleError> {
+    async fn turn(&mut self, shutdown: &Shutdown, heartbeat: &Heartbeat) -> Result<Tick, SettleError> {
         let with_contract =
             communities::all(&self.deps.pool).await?.into_iter().filter(|c| c.contract.is_some());
         let (mut result, mut failed) = (Tick::Idle, None);
         for community in with_contract.map(|c| c.community_id).collect::<Vec<_>>() {
-            match self.settle(&community, shutdown).await {
+            let settled = self.settle(&community, shutdown).await;
+            heartbeat.say(self.state());
+            match settled {
                 Ok(tick) => result = liveliest(result, tick),
                 Err(error) => {
                     // Whatever was lost, the rows tell it: lead and start afresh at the next turn.
@@ -126,9 +173,11 @@ impl Service {
         }
         let Some(led) = self.led.get_mut(community) else { return Ok(Tick::Idle) };
         led.leadership.still_leads().await?;
+        let clock = &self.deps.clock;
+        let end = clock.now() + MAX_TURN;
         for _ in 0..MAX_STEPS {
             let tick = led.settler.tick().await?;
-            if tick != Tick::Progress || shutdown.is_stopping() {
+            if tick != Tick::Progress || shutdown.is_stopping() || clock.now() >= end {
                 return Ok(tick);
             }
         }
@@ -142,13 +191,7 @@ impl Service {
         let Some(leadership) = leader::try_lead(&self.deps.pool, DUTY, community).await? else {
             return Ok(false);
         };
-        let context = Context {
-            pool: self.deps.pool.clone(),
-            chain: Arc::clone(&self.deps.chain),
-            clock: self.deps.clock.clone(),
-            community_id: community.clone(),
-            policy: self.policy,
-        };
+        let context = self.context(community);
         let mut seed = [0; 32];
         self.seeds.fill_bytes(&mut seed);
         let settler = Settler::new(Settling::of(context).await?, StdRng::from_seed(seed));

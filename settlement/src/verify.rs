@@ -19,6 +19,14 @@ pub enum Refusal {
         /// What the node says.
         node: u64,
     },
+    /// It names another contract than the community's, which may say whatever its owner likes.
+    #[error("the receipt is for the contract {receipt}, not for {expected}")]
+    OtherContract {
+        /// What the receipt says.
+        receipt: Address,
+        /// What whoever checks knows to be the community's.
+        expected: Address,
+    },
     /// Nothing is at the contract's address.
     #[error("there is no contract at {0} on this chain")]
     NoContract(Address),
@@ -47,12 +55,23 @@ pub enum VerifyError {
 /// Checks a receipt: its leaf is computed from its statement and the root from its proof; the node
 /// must serve its chain, and the contract must keep that root for its batch and say so itself.
 ///
+/// The contract is the one that the receipt names, and anybody can deploy one that keeps any root. So whoever
+/// checks must know the community's: with `community_contract`, a receipt for another one is refused; without,
+/// the caller compares [`Checked::contract`].
+///
 /// # Errors
 /// [`VerifyError::Invalid`] with the reason, [`VerifyError::Chain`] if the node does not answer.
-pub async fn verify(text: &str, node: &Reader) -> Result<(Receipt, Checked), VerifyError> {
+pub async fn verify(
+    text: &str,
+    community_contract: Option<&Address>,
+    node: &Reader,
+) -> Result<(Receipt, Checked), VerifyError> {
     let receipt = Receipt::parse(text).map_err(Refusal::from)?;
     let checked = receipt.check().map_err(Refusal::from)?;
     let Checked { contract, chain_id, batch_id, leaf, proof, root } = &checked;
+    if let Some(expected) = community_contract.filter(|expected| *expected != contract) {
+        return Err(Refusal::OtherContract { receipt: *contract, expected: *expected }.into());
+    }
     let serves = node.chain_id().await?;
     if serves != *chain_id {
         return Err(Refusal::Chain { receipt: *chain_id, node: serves }.into());

@@ -3,28 +3,15 @@
 
 mod common;
 
-use std::sync::Arc;
-
-use common::anvil::{Anvil, funded, settle_all};
-use common::{UNIT_NANO, World, settings};
+use common::anvil::{Anvil, deployed_on, settle_all};
+use common::{UNIT_NANO, World, deployed, settings};
 use domain::units::Money;
 use serde_json::{Value, json};
 use settlement::chain::fake::FakeChain;
 use settlement::chain::{Address, MovementKind};
-use settlement::deploy::deploy;
 use settlement::reconcile::reconcile;
 use settlement::settler::Tick;
 use store::{PgPool, movements};
-
-async fn world(pool: PgPool) -> (World, FakeChain) {
-    let chain = FakeChain::new(Address([0x11; 20]));
-    chain.faults(|f| f.mine_at_once = true);
-    let world = World::new(pool, Arc::new(chain.clone()), 2, 1).await;
-    deploy(&world.context, &settings()).await.unwrap();
-    world.deposit_all(100).await;
-    assert_eq!(world.settle().await, Tick::Idle);
-    (world, chain)
-}
 
 async fn moves(world: &World, chain: &FakeChain, kind: MovementKind, units: i64) {
     let amount = Money::from_nano(units * UNIT_NANO);
@@ -33,7 +20,7 @@ async fn moves(world: &World, chain: &FakeChain, kind: MovementKind, units: i64)
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn others_deposits_and_payouts_are_booked_once_and_our_own_not_again(pool: PgPool) {
-    let (world, chain) = world(pool).await;
+    let (world, chain) = deployed(pool, 2).await;
     assert_eq!(world.balance("m000").await, 100 * UNIT_NANO, "the settler's own deposit counts once");
     moves(&world, &chain, MovementKind::Deposit, 7).await;
     moves(&world, &chain, MovementKind::Withdrawal, 30).await;
@@ -50,7 +37,7 @@ async fn others_deposits_and_payouts_are_booked_once_and_our_own_not_again(pool:
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn only_blocks_deep_enough_count(pool: PgPool) {
-    let (mut world, chain) = world(pool).await;
+    let (mut world, chain) = deployed(pool, 2).await;
     world.context.policy.watch.confirmations = 3;
     moves(&world, &chain, MovementKind::Deposit, 7).await;
     for expected in [100, 100, 107] {
@@ -62,7 +49,7 @@ async fn only_blocks_deep_enough_count(pool: PgPool) {
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn what_a_reorganisation_took_back_is_taken_off_the_ledger(pool: PgPool) {
-    let (world, chain) = world(pool).await;
+    let (world, chain) = deployed(pool, 2).await;
     moves(&world, &chain, MovementKind::Deposit, 7).await;
     world.settle().await;
     moves(&world, &chain, MovementKind::Deposit, 20).await;
@@ -79,7 +66,7 @@ async fn what_a_reorganisation_took_back_is_taken_off_the_ledger(pool: PgPool) {
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn following_can_begin_again_at_any_block(pool: PgPool) {
-    let (world, chain) = world(pool).await;
+    let (world, chain) = deployed(pool, 2).await;
     for units in [7, 8, 9] {
         moves(&world, &chain, MovementKind::Deposit, units).await;
         world.settle().await;
@@ -99,7 +86,7 @@ async fn following_can_begin_again_at_any_block(pool: PgPool) {
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn credits_of_a_stranger_are_named_and_booked_nowhere(pool: PgPool) {
-    let (world, chain) = world(pool).await;
+    let (world, chain) = deployed(pool, 2).await;
     let stranger = Address([9; 20]);
     chain.move_elsewhere(MovementKind::Deposit, stranger, Money::from_nano(3)).unwrap();
     world.settle().await;
@@ -135,9 +122,7 @@ async fn send(anvil: &Anvil, from: Address, to: Address, data: String) {
 async fn the_real_contracts_events_are_followed_to_the_last_base_unit(pool: PgPool) {
     let folder = tempfile::tempdir().unwrap();
     let anvil = Anvil::start(None, &[]);
-    let chain = funded(&anvil, &folder.path().join("key")).await;
-    let world = World::new(pool, chain.clone(), 2, 1).await;
-    deploy(&world.context, &settings()).await.unwrap();
+    let (_, world) = deployed_on(&anvil, &folder.path().join("key"), pool, 2).await;
     world.deposit_all(100).await;
     world.meter(0, 1_000).await;
     settle_all(&world).await;
@@ -153,16 +138,30 @@ async fn the_real_contracts_events_are_followed_to_the_last_base_unit(pool: PgPo
     }
     let withdrawn = 40 * 1_000_000_000_000_000_000_u128;
     send(&anvil, member, credit, calldata("requestWithdrawal(uint256)", &[word(withdrawn)])).await;
+    send(&anvil, member, credit, calldata("cancelWithdrawal()", &[])).await;
+    settle_all(&world).await;
+    assert_eq!(pending(&world).await, None);
+    send(&anvil, member, credit, calldata("requestWithdrawal(uint256)", &[word(withdrawn)])).await;
+    settle_all(&world).await;
+    assert_eq!(pending(&world).await, Some(40 * UNIT_NANO));
     anvil.rpc("evm_increaseTime", json!([settings().withdrawal_delay_s + 1])).await;
     assert_ne!(anvil.rpc("evm_mine", json!([])).await, Value::Null);
     send(&anvil, member, credit, calldata("claimWithdrawal()", &[])).await;
 
     settle_all(&world).await;
+    assert_eq!(pending(&world).await, None);
     // 8.2 nano-currency came in: 8 are booked, the rest is known as dust.
     assert_eq!(world.balance("m000").await, 60 * UNIT_NANO + 200_000_000 + 8);
     world.assert_ledger_equals_chain().await;
     let chain_says = chain_balance(&world, member).await;
     assert_eq!(chain_says % 1_000_000_000, 200_000_001);
+}
+
+/// What is asked to be paid out, of all accounts together.
+async fn pending(world: &World) -> Option<i64> {
+    let (pool, id) = (&world.context.pool, &world.context.community_id);
+    let all = store::withdrawals::pending_nano(pool, id).await.unwrap();
+    all.into_values().map(Money::nano).reduce(|a, b| a + b)
 }
 
 async fn chain_balance(world: &World, account: Address) -> u128 {

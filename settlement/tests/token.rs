@@ -5,7 +5,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::anvil::{Anvil, funded};
+use common::anvil::{Anvil, deployed_on};
 use common::{UNIT_NANO, World, account, settings};
 use domain::ids::ClientId;
 use domain::units::Money;
@@ -65,9 +65,7 @@ fn units(units: i64) -> Money {
 async fn a_configuration_with_another_token_sends_nothing(pool: PgPool) {
     let folder = tempfile::tempdir().unwrap();
     let anvil = Anvil::start(None, &[]);
-    let chain = funded(&anvil, &folder.path().join("key")).await;
-    let mut world = World::new(pool, chain.clone(), 2, 1).await;
-    deploy(&world.context, &settings()).await.unwrap();
+    let (chain, mut world) = deployed_on(&anvil, &folder.path().join("key"), pool, 2).await;
     let credit = world.settling().await.domain.credit;
     token::check(&world.context, &credit).await.unwrap();
     world.context.policy.currency = Some(chain.contract_address(0));

@@ -15,9 +15,13 @@ use store::notify::Event;
 use tokio::sync::{Semaphore, broadcast};
 
 use crate::error::{ApiError, json_error, path_error, query_error};
+use crate::live::journal::Journal;
 use crate::metrics::Metrics;
+use crate::routes::commands::decisions::Decisions;
+use crate::routes::orders::inbox::Inbox;
+use crate::routes::orders::limit::CommandLimit;
 use crate::server::StackInfo;
-use crate::{dashboard, headers, live, metrics, openapi, problems, routes};
+use crate::{dashboard, etag, headers, live, metrics, openapi, problems, routes};
 
 /// The largest body accepted, in bytes.
 const MAX_BODY_BYTES: usize = 64 * 1_024;
@@ -35,10 +39,24 @@ pub(crate) struct AppState {
     pub(crate) stack: StackInfo,
     /// Hints of what changed in the database.
     pub(crate) hints: broadcast::Sender<Event>,
+    /// The last live events, numbered.
+    pub(crate) journal: Journal,
+    /// Where commands wait to be stored together.
+    pub(crate) inbox: Inbox,
+    /// Where requests wait for the market's decisions.
+    pub(crate) decisions: Decisions,
+    /// How many commands a credential may send.
+    pub(crate) command_limit: CommandLimit,
     /// Free places for live clients.
     pub(crate) live_places: Arc<Semaphore>,
     /// How long an order's answer waits for the market.
     pub(crate) decision_wait: Duration,
+    /// The trees that receipts are proved by.
+    pub(crate) trees: store::receipts::Trees,
+    /// The origin that members see, if a proxy stands in front.
+    pub(crate) public_origin: Option<String>,
+    /// A node of the chain that browsers may ask.
+    pub(crate) public_rpc_url: Option<String>,
     /// How long a request may take.
     pub(crate) request_timeout: Duration,
     /// Counts and times of requests.
@@ -71,6 +89,7 @@ pub(crate) fn app(
         .configure(openapi::configure)
         .configure(dashboard::configure)
         .wrap(from_fn(in_time))
+        .wrap(from_fn(etag::compare))
         .wrap(from_fn(headers::explain))
         .wrap(from_fn(headers::secure))
         .wrap(Compress::default())

@@ -1,8 +1,9 @@
-//! The bearer token that every route that writes asks for.
+//! The bearer token that every route that writes asks for, and those by which members act for themselves.
+
+pub(crate) mod member;
 
 use std::future::{Ready, ready};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
@@ -15,40 +16,17 @@ use crate::app::AppState;
 use crate::error::ApiError;
 
 const TOKEN_BYTES: usize = 32;
-const OTHERS_MAY: u32 = 0o077;
-
-/// The token file cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum TokenError {
-    /// It can be neither read nor made.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    /// Others may read it.
-    #[error(
-        "the token file {path} is open to other users: run chmod 600 on it, or delete it to get a new token"
-    )]
-    Open {
-        /// Which file.
-        path: PathBuf,
-    },
-}
 
 /// Reads the token, or makes one of 256 random bits at first start, readable by this user only.
 ///
 /// # Errors
-/// [`TokenError`] if the file cannot be used or is open to others.
-pub fn load_or_create_token(path: &Path, rng: &mut impl CryptoRng) -> Result<Secret, TokenError> {
-    let token = secret::read_or_create(path, || {
+/// [`SecretError`] if the file cannot be used or is open to others.
+pub fn load_or_create_token(path: &Path, rng: &mut impl CryptoRng) -> Result<Secret, SecretError> {
+    secret::read_or_create(path, || {
         let mut bytes = [0_u8; TOKEN_BYTES];
         rng.fill_bytes(&mut bytes);
         hex::encode(bytes)
-    })?;
-    let metadata = std::fs::metadata(path)
-        .map_err(|source| SecretError::Unreadable { path: path.to_owned(), source })?;
-    if metadata.permissions().mode() & OTHERS_MAY != 0 {
-        return Err(TokenError::Open { path: path.to_owned() });
-    }
-    Ok(token)
+    })
 }
 
 /// Proof that a request carries the token; a handler that takes one cannot be reached without.
@@ -61,8 +39,7 @@ impl FromRequest for Authorized {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let state = request.app_data::<web::Data<AppState>>();
-        let sent = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        ready(match (state, sent.and_then(bearer)) {
+        ready(match (state, sent_token(request)) {
             (Some(state), Some(token)) if is_same(token, state.token.expose()) => Ok(Self),
             (_, Some(_)) => Err(ApiError::unauthorized("the bearer token is not the right one")),
             (_, None) => {
@@ -70,6 +47,11 @@ impl FromRequest for Authorized {
             }
         })
     }
+}
+
+/// The token that a request carries.
+fn sent_token(request: &HttpRequest) -> Option<&str> {
+    request.headers().get(header::AUTHORIZATION)?.to_str().ok().and_then(bearer)
 }
 
 /// The token of an `Authorization` header; the scheme's case does not matter (RFC 9110, 11.1).
@@ -98,16 +80,6 @@ mod tests {
         let second = load_or_create_token(&path, &mut StdRng::seed_from_u64(2)).unwrap();
         assert_eq!(first, second);
         assert_eq!(first.expose().len(), 2 * TOKEN_BYTES);
-    }
-
-    #[test]
-    fn a_file_that_others_may_read_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("web.token");
-        std::fs::write(&path, "0123456789abcdef").unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-        let error = load_or_create_token(&path, &mut StdRng::seed_from_u64(1)).unwrap_err();
-        assert!(error.to_string().contains("chmod 600"));
     }
 
     #[test]

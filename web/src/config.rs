@@ -1,10 +1,17 @@
 //! Section `[web]` of the configuration.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
+
+/// Far above what a member sends, and below what keeps others waiting.
+const COMMANDS_PER_SECOND: NonZeroU32 = match NonZeroU32::new(1_000) {
+    Some(count) => count,
+    None => NonZeroU32::MIN,
+};
 
 /// Section `[web]`.
 #[derive(Debug, Clone, Deserialize)]
@@ -17,6 +24,12 @@ pub struct WebConfig {
     pub allow_public_listen: bool,
     /// Holds the bearer token of the routes that write; made at first start.
     pub token_file: PathBuf,
+    /// Scheme and host that members see, such as `https://energy.example`, if a proxy stands in front:
+    /// what they sign to link an address names it. Without it, the host that a request was sent to.
+    pub public_origin: Option<String>,
+    /// A node of the chain that browsers reach and that answers pages of this server, such as
+    /// `https://rpc.example`: where the dashboard checks receipts unless its reader chooses another one.
+    pub public_rpc_url: Option<String>,
     /// Threads that serve requests.
     pub workers: usize,
     /// The most connections open at once, a worker.
@@ -27,6 +40,8 @@ pub struct WebConfig {
     pub request_timeout_s: u64,
     /// How long the answer to an order waits for the market's decision.
     pub decision_wait_ms: u64,
+    /// How many orders, changes and cancellations one credential may send a second.
+    pub max_commands_per_second: NonZeroU32,
 }
 
 impl Default for WebConfig {
@@ -35,11 +50,14 @@ impl Default for WebConfig {
             listen_addr: SocketAddr::from(([127, 0, 0, 1], 8080)),
             allow_public_listen: false,
             token_file: PathBuf::from("data/web.token"),
+            public_origin: None,
+            public_rpc_url: None,
             workers: 2,
             max_connections: 1_024,
             max_live_clients: 256,
             request_timeout_s: 15,
             decision_wait_ms: 2_000,
+            max_commands_per_second: COMMANDS_PER_SECOND,
         }
     }
 }
@@ -53,6 +71,9 @@ pub enum InvalidWebConfig {
          allow_public_listen = true if a proxy guards it"
     )]
     Public(SocketAddr),
+    /// The origin is none.
+    #[error("[web] public_origin must be a scheme and a host such as https://energy.example, without a path")]
+    Origin,
     /// A bound is zero or far beyond use.
     #[error("[web] {key} must be {from} to {to}, but is {value}")]
     OutOfRange {
@@ -75,6 +96,14 @@ impl WebConfig {
     pub fn validate(&self) -> Result<(), InvalidWebConfig> {
         if !self.listen_addr.ip().is_loopback() && !self.allow_public_listen {
             return Err(InvalidWebConfig::Public(self.listen_addr));
+        }
+        let is_origin = |text: &String| {
+            let host =
+                text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
+            !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b))
+        };
+        if !self.public_origin.as_ref().is_none_or(is_origin) {
+            return Err(InvalidWebConfig::Origin);
         }
         let counts = |key, count: usize, to| (key, u64::try_from(count).unwrap_or(u64::MAX), 1, to);
         for (key, value, from, to) in [

@@ -20,6 +20,8 @@ pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 pub(crate) struct ApiError {
     kind: &'static ProblemKind,
     detail: Cow<'static, str>,
+    command_id: Option<i64>,
+    retry_after_s: Option<u64>,
 }
 
 /// A problem document (RFC 9457).
@@ -38,12 +40,26 @@ pub(crate) struct Problem<'a> {
     /// What is wrong with this request.
     #[schema(example = "no community has the id \"nowhere\"")]
     detail: &'a str,
+    /// The command that the market refused, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command_id: Option<i64>,
 }
 
 impl ApiError {
     /// A problem of a kind.
     pub(crate) fn new(kind: &'static ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, detail: detail.into() }
+        Self { kind, detail: detail.into(), command_id: None, retry_after_s: None }
+    }
+
+    /// The market has refused a command, for the reason with this code.
+    pub(crate) fn refused(command_id: i64, code: &str, detail: String) -> Self {
+        Self { command_id: Some(command_id), ..Self::new(problems::of_refusal(code), detail) }
+    }
+
+    /// The credential has sent more than `per_second` commands; it may try again in some seconds.
+    pub(crate) fn too_many(retry_after_s: u64, per_second: u32) -> Self {
+        let detail = format!("a credential may send {per_second} commands a second");
+        Self { retry_after_s: Some(retry_after_s), ..Self::new(problems::TOO_MANY_REQUESTS, detail) }
     }
 
     /// A parameter or the body is not valid.
@@ -73,12 +89,13 @@ impl ApiError {
     }
 
     /// The problem document.
-    fn document(&self) -> Problem<'_> {
+    pub(crate) fn document(&self) -> Problem<'_> {
         Problem {
             type_: format!("/problems/{}", self.kind.code),
             title: self.kind.title,
             status: self.kind.status,
             detail: &self.detail,
+            command_id: self.command_id,
         }
     }
 
@@ -105,7 +122,9 @@ impl ResponseError for ApiError {
         if self.kind == problems::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"busbar\""));
         }
-        if self.status_code() == StatusCode::SERVICE_UNAVAILABLE {
+        if let Some(seconds) = self.retry_after_s {
+            response.insert_header((header::RETRY_AFTER, seconds.to_string()));
+        } else if self.status_code() == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((header::RETRY_AFTER, "5"));
         }
         response.body(self.body())

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 mod dashboard;
 mod error;
+mod etag;
 mod headers;
 pub mod healthcheck;
 mod live;
@@ -20,6 +21,6 @@ mod routes;
 mod server;
 mod wire;
 
-pub use auth::{TokenError, load_or_create_token};
+pub use auth::load_or_create_token;
 pub use config::WebConfig;
 pub use server::{Bound, Deps, Mode, StackInfo, StartError, bind, run};

@@ -27,6 +27,7 @@ pub(crate) struct Metrics {
     duration_s: HistogramVec,
     slots: IntGaugeVec,
     readings: IntGaugeVec,
+    settlement_waits: IntGaugeVec,
     database_up: IntGauge,
 }
 
@@ -55,14 +56,22 @@ impl Metrics {
             Opts::new("busbar_readings_stored", "Signed readings stored, by community."),
             &["community"],
         )?;
+        let settlement_waits = IntGaugeVec::new(
+            Opts::new(
+                "busbar_settlement_waits_for_fees",
+                "1 while settlement waits because the chain is dearer than allowed, by community; absent otherwise.",
+            ),
+            &["community"],
+        )?;
         let database_up = IntGauge::new("busbar_database_up", "Whether the database answered: 1 or 0.")?;
         let registry = Registry::new();
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(duration_s.clone()))?;
         registry.register(Box::new(slots.clone()))?;
         registry.register(Box::new(readings.clone()))?;
+        registry.register(Box::new(settlement_waits.clone()))?;
         registry.register(Box::new(database_up.clone()))?;
-        Ok(Self { registry, requests, duration_s, slots, readings, database_up })
+        Ok(Self { registry, requests, duration_s, slots, readings, settlement_waits, database_up })
     }
 
     /// All metrics as text.
@@ -102,6 +111,8 @@ fn known(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
         Method::DELETE => "DELETE",
         Method::HEAD => "HEAD",
         Method::OPTIONS => "OPTIONS",
@@ -129,11 +140,15 @@ async fn fill(state: &AppState) -> Result<(), StoreError> {
     // Dropped first: a stale figure would look like a fresh one.
     state.metrics.slots.reset();
     state.metrics.readings.reset();
+    state.metrics.settlement_waits.reset();
     for row in operations::slot_counts(&state.pool).await? {
         state.metrics.slots.with_label_values(&[&row.community_id, &row.status]).set(row.slots);
     }
     for row in operations::reading_counts(&state.pool).await? {
         state.metrics.readings.with_label_values(&[&row.community_id]).set(row.readings);
+    }
+    for wait in store::waits::all(&state.pool).await? {
+        state.metrics.settlement_waits.with_label_values(&[&wait.community_id]).set(1);
     }
     Ok(())
 }

@@ -9,7 +9,8 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use crate::error::Problem;
 use crate::live::{self, LiveEvent};
 use crate::routes::{
-    commands, communities, member, members, operations, orders, receipts, slot, slots, statements,
+    autopilot, commands, communities, depth, devices, forecasts, grid_limits, links, member, members,
+    network_fees, operations, orders, receipts, slot, slots, standing_orders, statements, tokens, trades,
 };
 
 const DOCUMENT_PATH: &str = "/api/openapi.json";
@@ -26,8 +27,11 @@ const DOCUMENT_PATH: &str = "/api/openapi.json";
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     paths(
-        communities::list, communities::show, slots::list, slot::show, members::list, member::show,
-        statements::list, receipts::show, orders::place, orders::cancel, commands::show, live::live,
+        communities::list, communities::show, slots::list, slot::show, devices::list, devices::events, members::list, member::show,
+        statements::list, statements::trace::show, receipts::show, grid_limits::list, grid_limits::set, network_fees::list, network_fees::set,
+        standing_orders::show, standing_orders::set, forecasts::show, autopilot::show, autopilot::set, autopilot::preview::show,
+        autopilot::what_if::show, links::show, links::challenge, links::link, tokens::issue, tokens::revoke, orders::place, orders::batch::place, orders::replace, orders::cancel, orders::own::list,
+        trades::of_member, trades::of_community, depth::show, commands::show, live::live,
         operations::stack, operations::alive, operations::ready,
     ),
     components(schemas(Problem<'_>, LiveEvent<'_>)),
@@ -36,7 +40,10 @@ const DOCUMENT_PATH: &str = "/api/openapi.json";
         (name = "communities", description = "Communities and their totals."),
         (name = "slots", description = "Slots, their trades, statements and settlement."),
         (name = "members", description = "Members, their sites, orders and statements."),
+        (name = "devices", description = "How meters and their agents are doing, and what happened to them."),
         (name = "orders", description = "Sending orders to the market."),
+        (name = "autopilot", description = "Forecasts, battery plans, and how the autopilot trades."),
+        (name = "grid", description = "Network fees among zones, and how much may flow over the connection point."),
         (name = "live", description = "Events as they happen."),
         (name = "operations", description = "The server and the stack around it."),
     )

@@ -16,7 +16,11 @@ use tokio::sync::{Semaphore, broadcast};
 
 use crate::app::{AppState, app};
 use crate::config::{InvalidWebConfig, WebConfig};
+use crate::live::journal::Journal;
 use crate::metrics::Metrics;
+use crate::routes::commands::decisions::{self, Watch};
+use crate::routes::orders::inbox::{self, Waiting};
+use crate::routes::orders::limit::CommandLimit;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
@@ -91,6 +95,8 @@ pub struct Bound {
     addr: SocketAddr,
     server: Server,
     state: web::Data<AppState>,
+    waiting: Waiting,
+    watch: Watch,
 }
 
 /// Opens the port. From here on the address is known, also where port 0 was asked for.
@@ -99,14 +105,23 @@ pub struct Bound {
 /// [`StartError`] with what to mend; [`StartError::PortInUse`] lets a caller try another port.
 pub fn bind(config: &WebConfig, deps: Deps, shutdown: &Shutdown) -> Result<Bound, StartError> {
     config.validate()?;
+    let (inbox, waiting) = inbox::inbox();
+    let (decisions, watch) = decisions::decisions();
     let state = web::Data::new(AppState {
         pool: deps.pool,
+        journal: Journal::new(deps.clock.now()),
+        inbox,
+        decisions,
+        command_limit: CommandLimit::new(config.max_commands_per_second),
         clock: deps.clock,
         token: deps.token,
         stack: deps.stack,
         hints: broadcast::channel(HINTS_KEPT).0,
         live_places: Arc::new(Semaphore::new(config.max_live_clients)),
         decision_wait: config.decision_wait(),
+        trees: store::receipts::Trees::default(),
+        public_origin: config.public_origin.clone(),
+        public_rpc_url: config.public_rpc_url.clone(),
         request_timeout: config.request_timeout(),
         metrics: Metrics::new()?,
         shutdown: shutdown.clone(),
@@ -129,7 +144,7 @@ pub fn bind(config: &WebConfig, deps: Deps, shutdown: &Shutdown) -> Result<Bound
             _ => StartError::Listen { addr, source },
         })?;
     let addr = server.addrs().first().copied().unwrap_or(addr);
-    Ok(Bound { addr, server: server.run(), state })
+    Ok(Bound { addr, server: server.run(), state, waiting, watch })
 }
 
 impl Bound {
@@ -151,7 +166,13 @@ impl Bound {
             );
         }
         tracing::info!(url = %format!("http://{}/", self.addr), "serving the dashboard and the API");
-        let pump = tokio::spawn(notify::pump(self.state.pool.clone(), self.state.hints.clone()));
+        let (pool, hints) = (&self.state.pool, &self.state.hints);
+        let tasks = [
+            tokio::spawn(self.state.journal.clone().write(hints.subscribe())),
+            tokio::spawn(self.watch.run(pool.clone(), hints.subscribe())),
+            tokio::spawn(self.waiting.store_all(pool.clone())),
+            tokio::spawn(notify::pump(pool.clone(), hints.clone())),
+        ];
         let handle = self.server.handle();
         let shutdown = self.state.shutdown.clone();
         let stopper = tokio::spawn(async move {
@@ -160,7 +181,8 @@ impl Bound {
         });
         let result = self.server.await;
         stopper.abort();
-        pump.abort();
+        // The server has answered every request: nothing waits in them any more.
+        tasks.iter().for_each(tokio::task::JoinHandle::abort);
         Ok(result?)
     }
 }

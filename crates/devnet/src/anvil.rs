@@ -9,6 +9,7 @@ pub use rpc::RpcError;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 
 use tokio::process::Child;
 use url::Url;
@@ -45,6 +46,9 @@ pub struct AnvilOptions {
     pub mining: Mining,
     /// The port to take if it is free.
     pub preferred_port: Option<u16>,
+    /// Whose pages a browser lets ask the node, such as `http://127.0.0.1:8080`; nobody's without it. Never
+    /// everybody's: the node has methods that move any balance.
+    pub allowed_origin: Option<String>,
 }
 
 /// The chain id that the node at `url` serves.
@@ -185,14 +189,24 @@ impl Anvil {
         self.rpc.set_balance(address, balance_wei).await
     }
 
-    /// Ends the process.
+    /// Waits until the process ends, which it does not by itself while all is well.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub async fn ended(&mut self) -> io::Result<ExitStatus> {
+        self.child.wait().await
+    }
+
+    /// Ends the process, if it has not ended yet.
     ///
     /// # Errors
     /// When it cannot be ended or waited for.
     pub async fn stop(mut self) -> Result<(), AnvilError> {
         let path = self.pid_file.clone();
-        // It keeps nothing, so there is nothing that it would have to finish.
-        self.child.kill().await.map_err(|source| AnvilError::Io { path: path.clone(), source })?;
+        if self.child.id().is_some() {
+            // It keeps nothing, so there is nothing that it would have to finish.
+            self.child.kill().await.map_err(|source| AnvilError::Io { path: path.clone(), source })?;
+        }
         std::fs::remove_file(&path).map_err(|source| AnvilError::Io { path, source })
     }
 }

@@ -1,7 +1,7 @@
 //! Simulated meters and inverters behind the protocols of real ones.
 //!
 //! What a device shows is a pure function of the data set, the demonstration's epoch and the time (see [`bank`]), so a
-//! run that was killed goes on with the same registers. Which device a site has follows from the site: with
+//! run that was killed goes on with the same registers; a battery keeps its state in a file ([`storage`]). Which device a site has follows from the site: with
 //! photovoltaics a SunSpec inverter with its meter on Modbus TCP, otherwise by turns an Eastron SDM630 on Modbus TCP
 //! and a Shelly Pro 3EM on MQTT. Modbus devices of a group of sites share one endpoint with a unit id each, as behind
 //! a gateway.
@@ -12,6 +12,7 @@ mod modbus;
 pub mod profile_clock;
 mod sdm630;
 mod shelly;
+pub mod storage;
 mod sunspec;
 
 use std::net::SocketAddr;

@@ -1,22 +1,26 @@
-//! Checks servers that were given by URL, before anything is made.
+//! Checks servers that were given by URL, and meters that were named, before anything is made.
 
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use meter_agent::template::Library;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use url::Url;
 
 use crate::anvil;
 use crate::cli::DemoArgs;
+use crate::dataset::DataSet;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Makes sure that each given server answers and, of the chain, that it is the one that is meant.
+/// Makes sure that each given server answers and, of the chain, that it is the one that is meant; and that each real
+/// meter's site and template exist.
 ///
 /// # Errors
-/// The first that does not, in a line that names its variable.
-pub async fn check(args: &DemoArgs) -> anyhow::Result<()> {
+/// The first that does not, in a line that names its variable or option.
+pub async fn check(args: &DemoArgs, data: &DataSet) -> anyhow::Result<()> {
+    meters(args, data)?;
     if let Some(url) = &args.mqtt_url {
         broker(url).await?;
     }
@@ -25,6 +29,23 @@ pub async fn check(args: &DemoArgs) -> anyhow::Result<()> {
     }
     if let Some(url) = &args.database_url {
         store::connect(url, None, 1, "busbar-check").await.context("DATABASE_URL")?.close().await;
+    }
+    Ok(())
+}
+
+fn meters(args: &DemoArgs, data: &DataSet) -> anyhow::Result<()> {
+    let library = Library::embedded()?;
+    for meter in &args.meters {
+        let known = data.sites.iter().any(|site| site.id == meter.site_id);
+        if let (false, Some(first), Some(last)) = (known, data.sites.first(), data.sites.last()) {
+            bail!(
+                "--meter {}: the data set has no such site; its sites are {} to {}",
+                meter.site_id,
+                first.id,
+                last.id
+            );
+        }
+        library.get(&meter.template).with_context(|| format!("--meter {}", meter.site_id))?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@
 //! | [`given`] | do the given ones answer? |
 //! | [`community`], [`enrol`], [`agents`], [`money`] | who takes part, with which devices, keys and credits? |
 //! | [`real_meter`] | which site is read from a real device? |
+//! | [`reconciling`] | does the chain equal the ledger after every batch? |
 //! | [`opening`] | where in its profile does it begin? |
 //! | [`report`], [`lines`], [`summary`] | what is a stranger told? |
 //! | [`installed`] | where are the programs that are not ours? |
@@ -17,6 +18,7 @@
 //! | [`with_postgres`] | how do tests get a database? |
 //! | [`dataset`] | who is connected, and what flows in each slot? |
 //! | [`fleet`] | what do the simulated meters show at this instant? |
+//! | [`energy_manager`] | what should a household's battery do? |
 //! | [`broker`] | where is an MQTT broker, if nobody brings one? |
 //! | [`postgres`] | where is a PostgreSQL, if nobody brings one? |
 //! | [`anvil`] | where is an EVM chain, if nobody brings one? |
@@ -32,6 +34,7 @@ pub mod cli;
 pub mod community;
 pub use market::dataset;
 pub mod demo;
+pub mod energy_manager;
 pub mod enrol;
 pub mod fleet;
 pub mod given;
@@ -45,6 +48,7 @@ pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod real_meter;
+pub mod reconciling;
 pub mod report;
 pub mod run_lock;
 pub mod stack;

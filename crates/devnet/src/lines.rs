@@ -37,9 +37,28 @@ pub fn line(slot: &SettledSlot) -> String {
         line.push_str(&format!(", revision {}", slot.revision));
     }
     if slot.substituted_sites > 0 {
-        line.push_str(&format!(", {} sites without a reading", slot.substituted_sites));
+        let noun = if slot.substituted_sites == 1 { "site" } else { "sites" };
+        line.push_str(&format!(", {} {noun} without a reading", slot.substituted_sites));
     }
     line
+}
+
+/// Whether nothing happened in a slot because nothing was read: the demonstration did not run.
+#[must_use]
+pub fn is_silent(slot: &SettledSlot) -> bool {
+    slot.substituted_sites > 0
+        && (slot.trades, slot.closing_auction_wh, slot.moved_nano) == (0, 0, 0)
+        && (slot.grid_import_wh, slot.grid_export_wh, slot.revision) == (0, 0, 0)
+}
+
+/// One line for a pause, from its first slot to its last.
+#[must_use]
+pub fn silent_line(first: &SettledSlot, last: &SettledSlot, slots: usize) -> String {
+    format!(
+        "{}    {slots} slots until {} without a reading: what flowed then is in the next one",
+        first.slot_start.format("%H:%M:%S"),
+        last.slot_start.format("%H:%M:%S")
+    )
 }
 
 /// Kilowatt-hours with three decimals, from integers.
@@ -62,9 +81,8 @@ mod tests {
     use super::*;
     use chrono::DateTime;
 
-    #[test]
-    fn a_line_says_what_happened() {
-        let slot = SettledSlot {
+    fn slot() -> SettledSlot {
+        SettledSlot {
             slot_start: DateTime::UNIX_EPOCH,
             revision: 1,
             final_at: DateTime::UNIX_EPOCH,
@@ -80,8 +98,32 @@ mod tests {
             positions: 13,
             tx_hash: Some(format!("0x{}", "ab".repeat(32))),
             block_number: Some(17),
+        }
+    }
+
+    #[test]
+    fn a_pause_is_one_line() {
+        let silent = SettledSlot {
+            revision: 0,
+            trades: 0,
+            closing_auction_wh: 0,
+            grid_import_wh: 0,
+            moved_nano: 0,
+            ..slot()
         };
-        let text = line(&slot);
+        assert!(is_silent(&silent) && !is_silent(&slot()));
+        assert!(!is_silent(&SettledSlot { substituted_sites: 0, ..silent.clone() }), "a calm slot is a slot");
+        let later = SettledSlot {
+            slot_start: DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(30),
+            ..silent.clone()
+        };
+        let text = silent_line(&silent, &later, 4);
+        assert!(text.starts_with("00:00:00    4 slots until 00:00:30 without a reading"), "{text}");
+    }
+
+    #[test]
+    fn a_line_says_what_happened() {
+        let text = line(&slot());
         for part in [
             "00:00:00",
             "4.213 kWh at 19.15 ct, 3 trades",

@@ -1,6 +1,6 @@
 //! The demonstration's chain side: accounts, contracts, and credits to start with.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use domain::ids::{AccountId, ClientId, CommunityId};
@@ -54,7 +54,8 @@ impl Chain {
         chain_config.validate()?;
         let settlement_config: SettlementConfig = config.section("settlement")?;
         settlement_config.validate()?;
-        let key = SignerKey::read_or_create(&state.join("secrets/chain_signer_key"), &entropy())?;
+        let (keystore, password) = keystore(state, "chain_signer");
+        let key = SignerKey::open_or_create(&keystore, &password, entropy)?;
         let evm = Arc::new(EvmChain::new(chain_config.node()?, &key)?);
         let context = Context {
             pool: pool.clone(),
@@ -100,6 +101,12 @@ impl Chain {
         Ok(())
     }
 
+    /// What comparing the ledger with the chain takes.
+    #[must_use]
+    pub fn context(&self) -> Context {
+        self.context.clone()
+    }
+
     /// Compares the ledger with the chain, account by account; the differences, in words.
     ///
     /// # Errors
@@ -122,7 +129,8 @@ pub async fn enrol_accounts(
     state: &Path,
     enrolments: &[Enrolment],
 ) -> anyhow::Result<()> {
-    let seed = CustodialAccounts::read_or_create(&state.join("secrets/chain_account_seed"), &entropy())?;
+    let (keystore, password) = keystore(state, "chain_accounts");
+    let seed = CustodialAccounts::open_or_create(&keystore, &password, entropy)?;
     let own = [AccountId::grid(), AccountId::network(), AccountId::platform(), AccountId::reserve()];
     let own = own.map(|id| (id.to_string(), id)).into_iter();
     let of_members = enrolments
@@ -134,6 +142,12 @@ pub async fn enrol_accounts(
         members::insert_account(pool, community, &Account { account_id, kind, chain_address }).await?;
     }
     Ok(())
+}
+
+/// An encrypted keystore of the state folder, and the file with its password.
+fn keystore(state: &Path, name: &str) -> (PathBuf, PathBuf) {
+    let secrets = state.join("secrets");
+    (secrets.join(format!("{name}.json")), secrets.join(format!("{name}_password")))
 }
 
 fn entropy() -> [u8; 32] {

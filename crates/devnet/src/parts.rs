@@ -17,6 +17,7 @@ const CHAIN_PORT: u16 = 18_545;
 pub struct Parts {
     postgres: Option<Postgres>,
     anvil: Option<Anvil>,
+    broker: Option<Broker>,
     /// The database's URL, password included.
     pub database_url: String,
     /// The broker's MQTT 5 listener, for agents and ingest.
@@ -30,16 +31,56 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Starts what is not given. `state` is the folder of everything stored.
+    /// Starts what is not given. `state` is the folder of everything stored; pages of `dashboard_origin` may ask
+    /// the chain, which is how the dashboard checks receipts. `broker` is the one that runs in this process since an
+    /// earlier start, because it cannot be stopped.
     ///
     /// # Errors
     /// The first part that does not start, in a line that says what to do; those before it are stopped.
-    pub async fn start(args: &DemoArgs, state: &Path) -> anyhow::Result<Self> {
+    pub async fn start(
+        args: &DemoArgs,
+        state: &Path,
+        dashboard_origin: &str,
+        broker: Option<Broker>,
+    ) -> anyhow::Result<Self> {
         let mut notes = Vec::new();
         let (postgres, database_url) = database(args, state, &mut notes).await?;
-        let (mqtt_url, device_mqtt_url) = broker(args, &mut notes).await?;
-        let (anvil, chain_rpc_url) = chain(args, state, &mut notes).await?;
-        Ok(Self { postgres, anvil, database_url, mqtt_url, device_mqtt_url, chain_rpc_url, notes })
+        let broker = match (&args.mqtt_url, broker) {
+            (None, None) => Some(Broker::start(broker_options()).await?),
+            (_, running) => running,
+        };
+        let (mqtt_url, device_mqtt_url) = broker_urls(args, broker.as_ref(), &mut notes);
+        let (anvil, chain_rpc_url) = chain(args, state, dashboard_origin, &mut notes).await?;
+        Ok(Self { postgres, anvil, broker, database_url, mqtt_url, device_mqtt_url, chain_rpc_url, notes })
+    }
+
+    /// The broker in this process, if it is ours.
+    #[must_use]
+    pub fn broker(&self) -> Option<Broker> {
+        self.broker.clone()
+    }
+
+    /// Waits until a server that was started here ends without being asked to; says which, and how.
+    pub async fn ended(&mut self) -> String {
+        let Self { postgres, anvil, .. } = self;
+        let postgres = async {
+            match postgres {
+                Some(postgres) => postgres.ended().await,
+                None => std::future::pending().await,
+            }
+        };
+        let anvil = async {
+            match anvil {
+                Some(anvil) => anvil.ended().await,
+                None => std::future::pending().await,
+            }
+        };
+        let (name, status) = tokio::select! {
+            status = postgres => ("PostgreSQL", status),
+            status = anvil => ("the chain (anvil)", status),
+        };
+        let how = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+        format!("{name} ended by itself ({how})")
     }
 
     /// Whether the chain is ours, so that its accounts can be funded at will.
@@ -87,24 +128,29 @@ async fn database(
     Ok((Some(postgres), url))
 }
 
-async fn broker(args: &DemoArgs, notes: &mut Vec<String>) -> anyhow::Result<(String, String)> {
-    if let Some(url) = &args.mqtt_url {
+fn broker_options() -> BrokerOptions {
+    BrokerOptions { preferred_v5_port: Some(MQTT_PORT), ..BrokerOptions::default() }
+}
+
+/// Where agents and ingest, and where devices connect: to ours, or to the one that was given.
+fn broker_urls(args: &DemoArgs, broker: Option<&Broker>, notes: &mut Vec<String>) -> (String, String) {
+    let Some(broker) = broker else {
+        let url = args.mqtt_url.clone().unwrap_or_default();
         notes.push(format!("MQTT broker: {url}"));
-        return Ok((url.clone(), url.clone()));
-    }
-    let options = BrokerOptions { preferred_v5_port: Some(MQTT_PORT), ..BrokerOptions::default() };
-    let broker = Broker::start(options).await?;
+        return (url.clone(), url);
+    };
     let mut line = format!("MQTT broker on {} (devices: {})", broker.v5_url(), broker.v4_url());
     for port in broker.taken_ports() {
         line.push_str(&format!("; port {port} is taken"));
     }
     notes.push(line);
-    Ok((broker.v5_url(), broker.v4_url()))
+    (broker.v5_url(), broker.v4_url())
 }
 
 async fn chain(
     args: &DemoArgs,
     state: &Path,
+    dashboard_origin: &str,
     notes: &mut Vec<String>,
 ) -> anyhow::Result<(Option<Anvil>, String)> {
     if let Some(url) = &args.chain_rpc_url {
@@ -117,6 +163,7 @@ async fn chain(
         chain_id: args.chain_id,
         mining: Mining::Automine { seconds: 1 },
         preferred_port: Some(CHAIN_PORT),
+        allowed_origin: Some(dashboard_origin.to_owned()),
     })
     .await?;
     notes.push(anvil.notice());

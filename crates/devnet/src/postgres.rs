@@ -14,7 +14,9 @@ mod server;
 pub use binaries::package_binaries_dir;
 pub use error::PostgresError;
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 
 use tokio::process::Child;
 
@@ -79,9 +81,18 @@ impl Postgres {
         server::end_stale(&placement).await?;
         cluster::create_if_missing(&placement).await?;
         let password = cluster::password(&placement)?;
-        let reserved = ReservedPort::new(options.preferred_port).map_err(PostgresError::Port)?;
-        let child = server::launch(&placement, reserved.port()).await?;
-        let (port, taken_port) = (reserved.port(), reserved.taken());
+        let mut reserved = ReservedPort::new(options.preferred_port).map_err(PostgresError::Port)?;
+        let mut taken_port = reserved.taken();
+        let child = match server::launch(&placement, reserved.port()).await {
+            // Another run reserved the same preferred port at the same moment, and listened first.
+            Err(error) if error.is_port_taken() && options.preferred_port.is_some() => {
+                taken_port = options.preferred_port;
+                reserved = ReservedPort::new(None).map_err(PostgresError::Port)?;
+                server::launch(&placement, reserved.port()).await?
+            }
+            launched => launched?,
+        };
+        let port = reserved.port();
         reserved.release();
         let url = format!("postgres://{DATABASE}:{password}@127.0.0.1:{port}/{DATABASE}");
         Ok(Self { child: Some(child), url, port, taken_port, placement, _lock: lock })
@@ -140,6 +151,17 @@ impl Postgres {
             line.push_str(&format!(", as user {}", account.name));
         }
         line
+    }
+
+    /// Waits until the server ends, which it does not by itself while all is well.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub async fn ended(&mut self) -> io::Result<ExitStatus> {
+        match &mut self.child {
+            Some(child) => child.wait().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Stops the server: open transactions are rolled back and the data is left clean.

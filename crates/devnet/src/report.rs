@@ -30,7 +30,12 @@ impl Report {
         Self { pool, community, cursor: since, settled: 0 }
     }
 
-    /// Prints a line for each slot that has settled since the last look. Returns how many slots have settled
+    /// Goes on with the same database on another connection.
+    pub fn reconnect(&mut self, pool: PgPool) {
+        self.pool = pool;
+    }
+
+    /// Prints a line for each slot that has settled since the last look, but only one for those of a pause. Returns how many slots have settled
     /// since the start; a correction is printed, not counted.
     ///
     /// # Errors
@@ -38,10 +43,18 @@ impl Report {
     pub async fn look(&mut self) -> anyhow::Result<u32> {
         let news = settled::since(&self.pool, &self.community, self.cursor).await?;
         let mut out = std::io::stdout().lock();
+        for alike in news.chunk_by(|one, next| lines::is_silent(one) && lines::is_silent(next)) {
+            if let [first, _, .., last] = alike {
+                writeln!(out, "{}", lines::silent_line(first, last, alike.len()))?;
+            } else {
+                for slot in alike {
+                    writeln!(out, "{}", lines::line(slot))?;
+                }
+            }
+        }
         for slot in &news {
             self.cursor = slot.final_at;
             self.settled += u32::from(is_first(slot));
-            writeln!(out, "{}", lines::line(slot))?;
         }
         out.flush()?;
         Ok(self.settled)

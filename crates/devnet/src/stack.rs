@@ -14,17 +14,22 @@ use store::communities::Community;
 use store::{PgPool, members, meters};
 use tokio::task::JoinSet;
 use url::Url;
+use web::{Mode, StackInfo};
 
 use crate::agents;
+use crate::broker::Broker;
 use crate::cli::{DemoArgs, first_opening};
 use crate::community;
 use crate::dataset::DataSet;
+use crate::energy_manager::{self, EnergyManager};
 use crate::enrol::{Enrolment, enrolments};
 use crate::fleet::bank::MeterBank;
 use crate::fleet::profile_clock::ProfileClock;
 use crate::fleet::{self, DeviceKind, FleetHandle};
 use crate::money::{self, Chain};
 use crate::parts::Parts;
+use crate::ports::ReservedPort;
+use crate::reconciling::Comparisons;
 use crate::state::State;
 use crate::website;
 
@@ -45,6 +50,8 @@ pub struct Stack {
     pub dashboard_addr: SocketAddr,
     /// What runs where, for people.
     pub notes: Vec<String>,
+    /// How the chain compared with the ledger after each batch.
+    pub comparisons: Comparisons,
     parts: Parts,
     fleet: FleetHandle,
     /// Stops agents and market, so that no new slot is metered.
@@ -55,7 +62,7 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Starts everything, from the database to the dashboard.
+    /// Starts everything, from the database to the dashboard. `broker` is that of an earlier stack of this process.
     ///
     /// # Errors
     /// The first thing that does not start, in a line that says what to do.
@@ -64,8 +71,11 @@ impl Stack {
         mut config: ConfigFile,
         data: DataSet,
         state: &State,
+        broker: Option<Broker>,
     ) -> anyhow::Result<Self> {
-        let mut parts = Parts::start(args, state.dir()).await?;
+        let dashboard_port = ReservedPort::new(Some(args.port))?;
+        let dashboard_origin = format!("http://{}", dashboard_port.address());
+        let mut parts = Parts::start(args, state.dir(), &dashboard_origin, broker).await?;
         connect_to(&mut config, args, &parts)?;
         let pool = store::connect(&parts.database_url, None, DATABASE_CONNECTIONS, "busbar-demo").await?;
         store::migrate(&pool).await?;
@@ -78,32 +88,46 @@ impl Stack {
         let mut notes = std::mem::take(&mut parts.notes);
         notes.push(format!("credits: contract {} on chain {}", contract.credit_address, contract.chain_id));
 
-        let community = open(&pool, community, args, &clock).await?;
-        let profile_seconds = data.slot_seconds;
-        let fleet = simulate(data, &community, &parts, &clock).await?;
+        let (community, profile_seconds) = (open(&pool, community, args, &clock).await?, data.slot_seconds);
+        let (fleet, bank) = simulate(data, &community, &parts, &clock, state).await?;
+        let (id, now) = (&community.community_id, clock.now());
+        let households =
+            energy_manager::switch_on(&pool, id, &enrolments, (&bank, &args.meters), now).await?;
         let (trading, settling) = (Shutdown::new(), Shutdown::new());
         let mut services = JoinSet::new();
-        let agents = agents::assemble(
-            state.dir(),
-            &community,
-            &enrolments,
-            fleet.devices(),
-            &args.meters,
-            &parts.device_mqtt_url,
-        )?;
-        let noun = if agents.len() == 1 { "agent" } else { "agents" };
-        notes.push(format!("{} sites, read by {} meter {noun}", fleet.devices().len(), agents.len()));
+        let (devices, device_mqtt) = (fleet.devices(), &parts.device_mqtt_url);
+        let agents =
+            agents::assemble(state.dir(), &community, &enrolments, devices, &args.meters, device_mqtt)?;
+        notes.push(readers(fleet.devices().len(), agents.len()));
         start_edge(&mut services, &config, agents, &pool, &clock, (&trading, &settling))?;
         start_core(&mut services, &config, &chain, &pool, &clock, (&trading, &settling))?;
-        let bound = website::bind(&config, args, &pool, state.dir(), &mut notes, profile_seconds, &settling)?;
+        if let Some(taken) = dashboard_port.taken() {
+            notes.push(format!("port {taken} is taken, so the dashboard has another one"));
+        }
+        // Our own node lets the dashboard's pages ask it; of another we cannot know.
+        let public_rpc_url = parts.owns_chain().then(|| parts.chain_rpc_url.clone());
+        let about = StackInfo {
+            mode: Mode::Demonstration,
+            notes: notes.clone(),
+            started_at: clock.now(),
+            profile_seconds_per_slot: Some(profile_seconds),
+        };
+        let (port, rpc, dir) = (dashboard_port, public_rpc_url, state.dir());
+        let bound = website::bind(port, rpc, &config, &pool, dir, about, &settling)?;
         let dashboard_addr = bound.addr();
         services.spawn(async move { ("web", bound.serve().await) });
+        let (api, id) = (Url::parse(&dashboard_origin)?, community.community_id.clone());
+        start_managers(&mut services, EnergyManager::new(api, id, households, bank, clock)?, &trading);
+        let comparisons = Comparisons::default();
+        let follow = comparisons.clone().follow(chain.context(), settling.clone());
+        services.spawn(async move { ("the comparison with the chain", follow.await) });
         Ok(Self {
             community_id: community.community_id,
             pool,
             chain,
             dashboard_addr,
             notes,
+            comparisons,
             parts,
             fleet,
             trading,
@@ -112,14 +136,31 @@ impl Stack {
         })
     }
 
-    /// Waits until a service ends, which none does by itself while all is well.
+    /// Waits until a service or a server ends, which none does by itself while all is well.
     pub async fn failed(&mut self) -> anyhow::Error {
-        match self.services.join_next().await {
+        let ended = tokio::select! {
+            ended = self.services.join_next() => ended,
+            server = self.parts.ended() => return anyhow::anyhow!(server),
+        };
+        match ended {
             Some(Ok((name, Err(error)))) => error.context(format!("{name} ended")),
             Some(Ok((name, Ok(())))) => anyhow::anyhow!("{name} ended without being asked to"),
             Some(Err(error)) => anyhow::anyhow!("a service was torn down: {error}"),
             None => anyhow::anyhow!("no service runs"),
         }
+    }
+
+    /// The server that was started here and is gone, if one is: the reason of whatever failed just now.
+    pub async fn lost_server(&mut self) -> Option<String> {
+        /// What fails first is often whoever lost its connection.
+        const PATIENCE: Duration = Duration::from_secs(1);
+        tokio::time::timeout(PATIENCE, self.parts.ended()).await.ok()
+    }
+
+    /// The broker in this process, for the stack that takes over from this one.
+    #[must_use]
+    pub fn broker(&self) -> Option<Broker> {
+        self.parts.broker()
     }
 
     /// Stops agents and market: from here on nothing new is metered or traded, and what was is settled.
@@ -167,10 +208,6 @@ async fn enrol(
     state: &State,
 ) -> anyhow::Result<Vec<Enrolment>> {
     let kinds = DeviceKind::of_sites(&data.sites);
-    for meter in &args.meters {
-        let known = data.sites.iter().any(|site| site.id == meter.site_id);
-        anyhow::ensure!(known, "--meter {}: the data set has no such site", meter.site_id);
-    }
     let template = |index: usize| {
         let real = args.meters.iter().find(|meter| meter.site_id == data.sites[index].id);
         real.map_or_else(|| kinds[index].template_id().to_owned(), |meter| meter.template.clone())
@@ -207,12 +244,29 @@ async fn simulate(
     community: &Community,
     parts: &Parts,
     clock: &Clock,
-) -> anyhow::Result<FleetHandle> {
+    state: &State,
+) -> anyhow::Result<(FleetHandle, Arc<MeterBank>)> {
     let slot = Duration::from_secs(u64::from(community.slot_length.seconds()));
     let profile = ProfileClock::new(community.market_opens_at, slot, data.slot_seconds, data.rows.len())?;
-    let bank = Arc::new(MeterBank::new(Arc::new(data), profile));
+    let bank = MeterBank::new(Arc::new(data), profile).with_batteries(&state.dir().join("batteries"))?;
+    let bank = Arc::new(bank);
     let mqtt = Url::parse(&parts.device_mqtt_url).context("MQTT_URL is not mqtt://HOST:PORT")?;
-    Ok(fleet::start(bank, &mqtt, clock.clone(), &Shutdown::new().token()).await?)
+    let fleet = fleet::start(Arc::clone(&bank), &mqtt, clock.clone(), &Shutdown::new().token()).await?;
+    Ok((fleet, bank))
+}
+
+fn readers(sites: usize, agents: usize) -> String {
+    let noun = if agents == 1 { "agent" } else { "agents" };
+    format!("{sites} sites, read by {agents} meter {noun}")
+}
+
+/// What makes the batteries follow their plans, as long as there is trade.
+fn start_managers(services: &mut JoinSet<Task>, manager: EnergyManager, trading: &Shutdown) {
+    let stop = trading.clone();
+    services.spawn(async move {
+        manager.run(stop).await;
+        ("the batteries' energy managers", Ok(()))
+    });
 }
 
 /// Agents, and ingest that stores what they deliver.

@@ -32,8 +32,10 @@ pub struct Summary {
     pub batches_open: i64,
     /// The sum over all accounts of every slot and revision; zero, or money was made or lost.
     pub money_sum_nano: i64,
-    /// Whether every account's balance on the chain is the ledger's.
+    /// Whether every account's balance on the chain is the ledger's, now and after each batch of this run.
     pub chain_equals_ledger: bool,
+    /// After how many batches of this run every account was compared.
+    pub batches_reconciled: i64,
     /// How long the run took, in whole seconds.
     pub wall_s: u64,
 }
@@ -41,7 +43,12 @@ pub struct Summary {
 impl Summary {
     /// Puts a summary together.
     #[must_use]
-    pub fn new(totals: &Totals, settled_before: i64, chain_equals_ledger: bool, wall_s: u64) -> Self {
+    pub fn new(
+        totals: &Totals,
+        settled_before: i64,
+        (chain_equals_ledger, batches_reconciled): (bool, i64),
+        wall_s: u64,
+    ) -> Self {
         Self {
             slots_settled: totals.slots_settled,
             slots_settled_this_run: totals.slots_settled - settled_before,
@@ -57,6 +64,7 @@ impl Summary {
             batches_open: totals.batches_open,
             money_sum_nano: totals.money_sum_nano,
             chain_equals_ledger,
+            batches_reconciled,
             wall_s,
         }
     }
@@ -102,6 +110,7 @@ mod tests {
             batches_open: 0,
             money_sum_nano: 0,
             chain_equals_ledger: true,
+            batches_reconciled: 4,
             wall_s: 60,
         }
     }

@@ -20,6 +20,7 @@ fn options(run_dir: &Path) -> AnvilOptions {
         chain_id: 31_999,
         mining: Mining::Interval { seconds: 1 },
         preferred_port: None,
+        allowed_origin: None,
     }
 }
 

@@ -62,6 +62,8 @@ async fn killed_in_the_middle_of_a_slot_it_goes_on_and_every_sum_holds() {
     assert_eq!(summary["chain_equals_ledger"], true);
     assert_eq!(summary["batches_open"], 0);
     assert_eq!(summary["sites"], 13);
+    // The ledger was compared with the chain after the batches of this run, not only at its end.
+    assert!(summary["batches_reconciled"].as_i64().unwrap() >= 2, "{summary}");
     assert!(summary["trades"].as_i64().unwrap() > 0, "{summary}");
 
     // No slot is missing between the first and the last, and none settled twice.
@@ -77,8 +79,56 @@ async fn killed_in_the_middle_of_a_slot_it_goes_on_and_every_sum_holds() {
     let expected = (last - first).num_seconds() / 10 + 1;
     assert_eq!(i64::try_from(starts.len()).unwrap(), expected, "a slot was lost: {starts:?}");
     assert!(expected >= 5 && last - first >= TimeDelta::seconds(40));
+
+    // Whoever changes the ledger is told on by the next comparison, account by account.
+    let changed = "UPDATE ledger_entries SET amount_nano = amount_nano + 7
+        WHERE account_id = 'grid' AND deposit_id IS NOT NULL";
+    assert_eq!(sqlx::query(changed).execute(&pool).await.unwrap().rows_affected(), 1);
     pool.close().await;
     postgres.stop().await.unwrap();
+    let arguments = ["--data", DATA, "--slot", "10s", "--port", "0", "--slots", "1", "--json"];
+    let output = busbar(&arguments, &state).output().unwrap();
+    let (text, faults) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!(output.status.code(), Some(1), "{text}{faults}");
+    let summary: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!(summary["chain_equals_ledger"], false);
+    let named = |line: &&str| line.starts_with("fault: account grid (0x") && line.contains("base units");
+    assert!(faults.lines().filter(named).count() >= 2, "after the batch, and at the end: {faults}");
+    assert!(!faults.contains("account reserve"), "only what differs is named: {faults}");
+}
+
+/// The process whose id is the first line of a file.
+fn kill_9(pid_file: &Path) {
+    let text = std::fs::read_to_string(pid_file).unwrap();
+    let pid = text
+        .lines()
+        .next()
+        .and_then(|line| line.trim().parse().ok())
+        .and_then(rustix::process::Pid::from_raw);
+    rustix::process::kill_process(pid.unwrap(), rustix::process::Signal::KILL).unwrap();
+}
+
+#[test]
+fn servers_that_are_killed_are_started_again_and_every_sum_holds() {
+    let state = state("lost-servers");
+    let arguments = ["--data", DATA, "--slot", "10s", "--fresh", "--port", "0", "--slots", "4", "--json"];
+    let mut child = busbar(&arguments, &state).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut until =
+        |part: &str| lines.find(|line| line.contains(part)).unwrap_or_else(|| panic!("no {part}"));
+    for (pid_file, name) in
+        [("anvil/anvil.pid", "the chain (anvil)"), ("postgres-18/data/postmaster.pid", "PostgreSQL")]
+    {
+        until(" in block ");
+        kill_9(&state.join(pid_file));
+        let line = until("starting again");
+        assert!(line.starts_with(&format!("{name} ended by itself (signal: 9")), "{line}");
+    }
+    let summary: serde_json::Value = serde_json::from_str(&until("{")).unwrap();
+    assert!(child.wait().unwrap().success(), "{summary}");
+    assert_eq!((&summary["money_sum_nano"], &summary["chain_equals_ledger"]), (&0.into(), &true.into()));
+    assert!(summary["slots_settled"].as_i64().unwrap() >= 4, "{summary}");
 }
 
 /// Runs what cannot start: status 2, one line, and the state folder is not made.
@@ -135,6 +185,7 @@ async fn another_chain_than_the_one_that_is_meant_is_refused() {
         chain_id: 4_242,
         mining: devnet::anvil::Mining::Automine { seconds: 1 },
         preferred_port: None,
+        allowed_origin: None,
     };
     let anvil = devnet::anvil::Anvil::start(options).await.unwrap();
     let error = refused(&["--data", DATA], &[("CHAIN_RPC_URL", anvil.url().as_str())]);

@@ -147,6 +147,23 @@ async fn a_taken_port_is_replaced_and_named() {
 }
 
 #[tokio::test]
+async fn of_two_that_want_a_port_at_once_one_takes_another() {
+    let (_first_dir, first) = set_up();
+    let (_second_dir, second) = set_up();
+    let wanted = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let on = |options| PostgresOptions { preferred_port: Some(wanted), ..options };
+    let (first, second) = tokio::join!(Postgres::start(on(first)), Postgres::start(on(second)));
+    let (first, second) = (first.unwrap(), second.unwrap());
+    let (took, gave_way) = if first.port() == wanted { (&first, &second) } else { (&second, &first) };
+    assert_eq!((took.port(), took.taken_port()), (wanted, None));
+    assert_eq!(gave_way.taken_port(), Some(wanted));
+    for postgres in [first, second] {
+        assert_eq!(ask(&postgres, "SELECT 'alive'").await, "alive");
+        postgres.stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_server_is_asked_to_stop_even_if_nobody_stops_it() {
     let (_dir, options) = set_up();
     let postgres = Postgres::start(options).await.unwrap();

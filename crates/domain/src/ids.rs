@@ -74,6 +74,10 @@ text_id!(
     SiteId, "site id"
 );
 text_id!(
+    /// A part of the network; the network fee depends on the zones that energy leaves and enters.
+    ZoneId, "zone id"
+);
+text_id!(
     /// A meter whose cumulative registers are read.
     MeterId, "meter id"
 );
@@ -89,6 +93,13 @@ text_id!(
     /// The id a client gives a command before its first try, so that a retry is recognised.
     ClientId, "client id"
 );
+
+impl Default for ZoneId {
+    /// The zone of a site of which nothing else is known.
+    fn default() -> Self {
+        Self("main".to_owned())
+    }
+}
 
 impl AccountId {
     /// The account against which residual energy is imported and exported at tariffs.

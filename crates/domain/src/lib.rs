@@ -5,10 +5,14 @@
 //! change a sum.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod apportion;
+pub mod fees;
+pub mod grid;
 pub mod ids;
 pub mod order;
 pub mod reading;
 pub mod slot;
+pub mod standing;
 #[cfg(any(test, feature = "strategies"))]
 pub mod strategies;
 pub mod tariff;

@@ -125,6 +125,14 @@ pub enum Refusal {
         /// The bound, in micro-currency per kWh.
         bound_micro_per_kwh: i64,
     },
+    /// The premium is more than lies between the tariffs.
+    #[error(
+        "the premium is above what lies between the tariffs less the fees, {bound_micro_per_kwh} micro-currency per kWh"
+    )]
+    PremiumTooHigh {
+        /// The bound, in micro-currency per kWh.
+        bound_micro_per_kwh: i64,
+    },
     /// The bid would exceed the member's free credits.
     #[error("insufficient credit: the bid needs {needed_nano} nano-currency, {free_nano} are free")]
     InsufficientCredit {
@@ -159,6 +167,7 @@ impl Refusal {
             Self::TooLarge { .. } => "too_large",
             Self::BelowFeedIn { .. } => "below_feed_in",
             Self::AboveRetail { .. } => "above_retail",
+            Self::PremiumTooHigh { .. } => "premium_too_high",
             Self::InsufficientCredit { .. } => "insufficient_credit",
             Self::ClientIdReused => "client_id_reused",
             Self::UnknownOrder => "unknown_order",

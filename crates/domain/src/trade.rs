@@ -47,3 +47,20 @@ pub struct ClosingFill {
     /// The uniform price.
     pub price: Price,
 }
+
+/// Who took from whom in the closing auction: a part of a buyer's fill and of a seller's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClosingPair {
+    /// The buyer's site.
+    pub buyer_site: SiteId,
+    /// The seller's site.
+    pub seller_site: SiteId,
+    /// How much; above zero.
+    pub energy: Energy,
+    /// What the buyer pays the network per kWh of it: the fee of the two sites' zones.
+    pub network_fee: Price,
+    /// The part of the energy that met the buyer's preference.
+    pub preferred: Energy,
+    /// What the buyer pays the seller for that part, on top of the price.
+    pub premium: Price,
+}

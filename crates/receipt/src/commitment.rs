@@ -54,7 +54,7 @@ impl Domain {
         statement: &Statement,
         salt: &[u8; 32],
     ) -> Hash {
-        let mut words = self.words("busbar/statement/v1");
+        let mut words = self.words("busbar/statement/v2");
         words.signed(slot.start.timestamp()).signed(slot.end.timestamp());
         words.signed(i64::from(slot.revision));
         words.text(account_id.as_str()).address(chain_address);
@@ -67,14 +67,17 @@ impl Domain {
         words.signed(s.traded_sold_wh).money(s.traded_sold_nano);
         words.signed(s.closing_bought_wh).money(s.closing_bought_nano);
         words.signed(s.closing_sold_wh).money(s.closing_sold_nano);
+        words.signed(s.preferred_bought_wh).money(s.preferred_bought_nano);
+        words.signed(s.preferred_sold_wh).money(s.preferred_sold_nano);
         words.signed(s.residual_import_wh).signed(s.residual_export_wh).money(s.residual_nano);
+        words.signed(s.curtailed_wh).signed(s.over_limit_wh);
         words.money(s.network_fee_nano).money(s.platform_fee_nano);
         words.money(s.net_nano).money(s.base_nano).word(*salt);
         merkle::leaf(&words.0)
     }
 
     fn words(&self, tag: &str) -> Words {
-        let mut words = Words(Vec::with_capacity(32 * 32));
+        let mut words = Words(Vec::with_capacity(36 * 32));
         words.text(tag);
         let mut chain_id = [0; 32];
         chain_id[24..].copy_from_slice(&self.chain_id.to_be_bytes());

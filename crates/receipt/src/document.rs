@@ -10,7 +10,7 @@ use crate::merkle::{self, Hash, Tree};
 use crate::statement::Statement;
 
 /// The version of the file format, and of the leaf's encoding.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// A tree of this depth has more leaves than any batch.
 const MAX_PROOF: usize = 64;
 
@@ -20,7 +20,7 @@ const MAX_PROOF: usize = 64;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
-    /// Of the file's format; 1.
+    /// Of the file's format; 2.
     pub version: u32,
     /// The EIP-155 chain id.
     pub chain_id: u64,

@@ -63,12 +63,24 @@ pub struct Statement {
     pub closing_sold_wh: i64,
     /// Earned by it; never negative.
     pub closing_sold_nano: Nano,
+    /// The part of what was bought in the closing auction that met its preference, in Wh.
+    pub preferred_bought_wh: i64,
+    /// The premium paid for it on top of the price; never positive.
+    pub preferred_bought_nano: Nano,
+    /// The part of what was sold in the closing auction that met its buyer's preference, in Wh.
+    pub preferred_sold_wh: i64,
+    /// The premium earned by it; never negative.
+    pub preferred_sold_nano: Nano,
     /// Left to the retail tariff, in Wh.
     pub residual_import_wh: i64,
     /// Left to the feed-in tariff, in Wh.
     pub residual_export_wh: i64,
     /// Paid or earned for both.
     pub residual_nano: Nano,
+    /// Exported beyond the grid limit, in Wh: earns nothing and is no part of `residual_export_wh`.
+    pub curtailed_wh: i64,
+    /// The share of `residual_import_wh` beyond the grid limit, in Wh; paid like the rest of it.
+    pub over_limit_wh: i64,
     /// The network fee.
     pub network_fee_nano: Nano,
     /// The platform fee.
@@ -90,6 +102,8 @@ impl Statement {
             self.traded_sold_nano,
             self.closing_bought_nano,
             self.closing_sold_nano,
+            self.preferred_bought_nano,
+            self.preferred_sold_nano,
             self.residual_nano,
             self.network_fee_nano,
             self.platform_fee_nano,

@@ -38,8 +38,13 @@ impl Heartbeat {
     /// Notes that a loop has just turned. A failure is logged, not returned: a full disk must not
     /// stop a market.
     pub fn beat(&self) {
+        self.say("alive");
+    }
+
+    /// As [`Self::beat`], with words on how the service is for whoever reads the file.
+    pub fn say(&self, state: &str) {
         if let Some(path) = &self.0
-            && let Err(error) = std::fs::write(path, b"alive\n")
+            && let Err(error) = std::fs::write(path, format!("{state}\n"))
         {
             tracing::warn!(%error, path = %path.display(), "cannot write the heartbeat");
         }

@@ -1,6 +1,7 @@
 //! Secrets come from files, are never printed, and are refused while they are placeholders.
 
 use std::fmt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The largest secret file that is read, in bytes.
@@ -49,6 +50,14 @@ pub enum SecretError {
         /// Which file.
         path: PathBuf,
     },
+    /// Others may read or change the file.
+    #[error("the secret file {path} is open to other users (mode {mode:o}): run chmod 600 on it")]
+    Open {
+        /// Which file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
     /// The file still holds an example.
     #[error("the secret file {path} holds a placeholder: generate a real secret first")]
     Placeholder {
@@ -60,11 +69,14 @@ pub enum SecretError {
 /// Reads a secret, without the line break at its end.
 ///
 /// # Errors
-/// [`SecretError`] if the file is missing, empty, too large, or holds a placeholder.
+/// [`SecretError`] if the file is missing, open to others, empty, too large, or holds a placeholder.
 pub fn read(path: &Path) -> Result<Secret, SecretError> {
     let unreadable = |source| SecretError::Unreadable { path: path.to_owned(), source };
-    let size = std::fs::metadata(path).map_err(unreadable)?.len();
-    if size > MAX_SECRET_BYTES {
+    let file = std::fs::metadata(path).map_err(unreadable)?;
+    if is_open(file.mode(), file.uid() == rustix::process::geteuid().as_raw()) {
+        return Err(SecretError::Open { path: path.to_owned(), mode: file.mode() & 0o777 });
+    }
+    if file.len() > MAX_SECRET_BYTES {
         return Err(SecretError::Size { path: path.to_owned() });
     }
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
@@ -76,6 +88,12 @@ pub fn read(path: &Path) -> Result<Secret, SecretError> {
         return Err(SecretError::Placeholder { path: path.to_owned() });
     }
     Ok(Secret(text.to_owned()))
+}
+
+/// Whether a secret's file is open to others. A container runtime mounts secrets as they are on the host, as files of
+/// another user, who keeps them behind a private folder there: those may be read, but never changed, by everybody.
+const fn is_open(mode: u32, is_own: bool) -> bool {
+    mode & (if is_own { 0o077 } else { 0o022 }) != 0
 }
 
 /// Reads a secret, or stores the one that `make` returns if there is none yet, readable by this user
@@ -128,7 +146,22 @@ mod tests {
         let path = folder.path().join("token");
         for bad in ["changeme\n", "", "\n", "PLACEHOLDER"] {
             std::fs::write(&path, bad).unwrap();
-            assert!(read(&path).is_err(), "{bad:?}");
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+            assert!(!matches!(read(&path), Ok(_) | Err(SecretError::Open { .. })), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_file_that_others_may_read_is_refused_unless_another_user_mounted_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        std::fs::write(&path, "0123456789abcdef").unwrap();
+        for (mode, opens) in [(0o644, false), (0o640, false), (0o602, false), (0o400, true), (0o600, true)] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(read(&path).is_ok(), opens, "{mode:o}");
+        }
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(read(&path).unwrap_err().to_string().contains("chmod 600"));
+        assert!(!is_open(0o100_644, false) && is_open(0o100_666, false) && is_open(0o100_664, false));
     }
 }

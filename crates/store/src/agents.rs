@@ -235,7 +235,8 @@ pub async fn all(db: impl PgExecutor<'_>, community: &CommunityId) -> Result<Vec
     .collect()
 }
 
-/// Notes that records of `agents` were stored at `now`.
+/// Notes that records of `agents` were stored at `now`, at most every five seconds each: a busy agent's
+/// row is not worth writing with every batch.
 ///
 /// # Errors
 /// [`StoreError`] if the database does not answer.
@@ -250,7 +251,9 @@ pub async fn seen(
     sqlx::query!(
         "UPDATE agents SET last_seen_at = $3 WHERE (community_id, agent_id) IN (
              SELECT community_id, agent_id FROM agents
-             WHERE community_id = $1 AND agent_id = ANY($2) ORDER BY agent_id FOR NO KEY UPDATE)",
+             WHERE community_id = $1 AND agent_id = ANY($2)
+               AND (last_seen_at IS NULL OR last_seen_at < $3::timestamptz - interval '5 seconds')
+             ORDER BY agent_id FOR NO KEY UPDATE)",
         community.as_str(),
         &agents,
         now,

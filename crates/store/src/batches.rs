@@ -1,5 +1,6 @@
 //! Batches of net positions, from `prepared` to `final`.
 
+pub mod chunks;
 mod positions;
 
 use chrono::{DateTime, Utc};
@@ -148,6 +149,26 @@ pub async fn next_prepared(
         Row,
         "SELECT batch_id, slot_start, revision, statement_root, status FROM batches
          WHERE community_id = $1 AND status = 'prepared' ORDER BY slot_start, revision LIMIT 1",
+        community.as_str()
+    )
+    .fetch_optional(db)
+    .await?
+    .map(BatchRow::try_from)
+    .transpose()
+}
+
+/// The final batch of the latest slot.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn latest_final(
+    db: impl PgExecutor<'_>,
+    community: &CommunityId,
+) -> Result<Option<BatchRow>, StoreError> {
+    sqlx::query_as!(
+        Row,
+        "SELECT batch_id, slot_start, revision, statement_root, status FROM batches
+         WHERE community_id = $1 AND status = 'final' ORDER BY slot_start DESC, revision DESC LIMIT 1",
         community.as_str()
     )
     .fetch_optional(db)

@@ -240,3 +240,28 @@ pub async fn postpone_opening(
     .await?;
     Ok(done.rows_affected() == 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::views::fixtures;
+
+    #[sqlx::test(migrator = "crate::MIGRATOR")]
+    async fn what_slots_are_cut_by_stays_once_there_are_some(pool: sqlx::PgPool) {
+        fixtures::insert(&pool).await.unwrap();
+        for (set, works) in [
+            ("slot_length_s = 300", false),
+            ("market_opens_at = market_opens_at + interval '1 hour'", false),
+            ("currency = 'CHF'", false),
+            ("open_lead_s = 7200, max_order_wh = 5, metering_deadline_s = 60, name = 'New'", true),
+        ] {
+            let change =
+                |community: &str| format!("UPDATE communities SET {set} WHERE community_id = '{community}'");
+            let done = sqlx::query(sqlx::AssertSqlSafe(change("demo"))).execute(&pool).await;
+            assert_eq!(done.is_ok(), works, "{set}");
+            if let Err(error) = done {
+                assert!(error.to_string().contains("enrol a new community"), "{error}");
+            }
+            sqlx::query(sqlx::AssertSqlSafe(change("empty"))).execute(&pool).await.unwrap();
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! Members, their accounts and their sites.
 
+pub mod tokens;
+
 use domain::ids::{AccountId, CommunityId, MemberId, SiteId};
 use domain::units::{Energy, Power};
 use sqlx::PgExecutor;
@@ -114,6 +116,24 @@ pub async fn insert_account(
     Ok(())
 }
 
+/// Whether a community has a member.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn exists(
+    db: impl PgExecutor<'_>,
+    community: &CommunityId,
+    member: &MemberId,
+) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT 1 FROM members WHERE community_id = $1 AND member_id = $2) AS "exists!""#,
+        community.as_str(),
+        member.as_str()
+    )
+    .fetch_one(db)
+    .await?)
+}
+
 /// All members of a community, by id.
 ///
 /// # Errors
@@ -182,4 +202,20 @@ pub async fn accounts(db: impl PgExecutor<'_>, community: &CommunityId) -> Resul
         })
     })
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[sqlx::test(migrator = "crate::MIGRATOR")]
+    async fn a_member_exists_in_its_own_community_alone(pool: sqlx::PgPool) {
+        crate::views::fixtures::insert(&pool).await.unwrap();
+        for (community, member, there) in
+            [("demo", "anna", true), ("demo", "nobody", false), ("empty", "anna", false)]
+        {
+            let (community, id) = (CommunityId::new(community).unwrap(), MemberId::new(member).unwrap());
+            assert_eq!(exists(&pool, &community, &id).await.unwrap(), there, "{member} of {community}");
+        }
+    }
 }

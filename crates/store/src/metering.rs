@@ -1,6 +1,7 @@
 //! What each site metered in a slot, what the closing auction gave it, and what both are made from.
 
 mod inputs;
+mod pairs;
 
 use chrono::{DateTime, Utc};
 use domain::ids::{CommunityId, SiteId};
@@ -14,6 +15,7 @@ use crate::StoreError;
 use crate::error::corrupt;
 
 pub use inputs::{Boundary, SiteInputs, SiteRegisters, inputs, missing_readings, registers_between};
+pub use pairs::{closing_pairs, insert_closing_pairs};
 
 /// What a site's slots were given beyond its registers, to be taken off the following slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,12 +1,16 @@
 //! Deposits and withdrawals as the chain's events tell them, and the ledger entries of those that the
-//! settler did not make itself.
+//! settler did not make itself. Requests to be paid out are in [`crate::withdrawals`].
+
+mod booking;
 
 use domain::ids::{AccountId, CommunityId};
 use receipt::{Address, TxHash};
 use sqlx::{PgConnection, PgExecutor};
 
-use crate::StoreError;
 use crate::error::corrupt;
+use crate::{StoreError, moves, withdrawals};
+
+pub use booking::{claim, has_claimable, own};
 
 /// How many ends of stretches are remembered: so far back a reorganisation is told from a new chain.
 const REMEMBERED: i64 = 128;
@@ -16,11 +20,25 @@ const REMEMBERED: i64 = 128;
 pub enum MovementKind {
     /// Currency was wrapped: credits were made.
     Deposit,
-    /// Credits were paid out and destroyed.
+    /// A request was closed by paying it out: these credits are destroyed, none if settlement had taken all.
     Withdrawal,
+    /// A member asked to be paid out; no credit moves yet.
+    WithdrawalRequested {
+        /// From then on it can be paid, in Unix seconds.
+        claimable_at_s: i64,
+    },
+    /// A member took its request back.
+    WithdrawalCancelled,
 }
 
-/// An event that made or destroyed credits.
+impl MovementKind {
+    /// Whether it makes or destroys credits.
+    const fn moves_credits(self) -> bool {
+        matches!(self, Self::Deposit | Self::Withdrawal)
+    }
+}
+
+/// An event of the credit contract about deposits and withdrawals.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Movement {
     /// The block that holds it.
@@ -96,10 +114,15 @@ pub async fn store(
     base_units_per_unit: u64,
     end: &Followed,
 ) -> Result<u64, StoreError> {
-    insert(&mut *tx, community, movements).await?;
-    let first = movements.iter().map(|m| m.block_number).min();
-    let booked = match first {
-        Some(first) => book(&mut *tx, community, first, base_units_per_unit).await?,
+    withdrawals::insert(&mut *tx, community, movements, base_units_per_unit).await?;
+    let moved: Vec<&Movement> =
+        movements.iter().filter(|m| m.kind.moves_credits() && m.base_units > 0).collect();
+    let booked = match moved.iter().map(|m| m.block_number).min() {
+        Some(first) => {
+            let accounts = booking::insert(&mut *tx, community, &moved).await?;
+            moves::request_from_former(&mut *tx, community, &accounts, first).await?;
+            booking::book(&mut *tx, community, &accounts, first, base_units_per_unit).await?
+        }
         None => 0,
     };
     sqlx::query!(
@@ -122,70 +145,6 @@ pub async fn store(
     Ok(booked)
 }
 
-async fn insert(
-    db: impl PgExecutor<'_>,
-    community: &CommunityId,
-    movements: &[Movement],
-) -> Result<(), StoreError> {
-    let blocks: Vec<i64> = movements.iter().map(|m| m.block_number).collect();
-    let indexes: Vec<i64> = movements.iter().map(|m| m.log_index).collect();
-    let is_deposit = |m: &Movement| m.kind == MovementKind::Deposit;
-    let kinds: Vec<String> =
-        movements.iter().map(|m| if is_deposit(m) { "deposit" } else { "withdrawal" }.to_owned()).collect();
-    let addresses: Vec<String> = movements.iter().map(|m| m.address.to_string()).collect();
-    let amounts: Vec<String> = movements
-        .iter()
-        .map(|m| if is_deposit(m) { m.base_units.to_string() } else { format!("-{}", m.base_units) })
-        .collect();
-    let hashes: Vec<String> = movements.iter().map(|m| m.tx_hash.to_string()).collect();
-    sqlx::query!(
-        "INSERT INTO chain_movements (community_id, block_number, log_index, kind, chain_address, account_id,
-             base_units, tx_hash, is_own)
-         SELECT $1, t.block_number, t.log_index, t.kind, t.chain_address, a.account_id, t.base_units::numeric,
-             t.tx_hash, EXISTS (SELECT FROM transactions x WHERE x.community_id = $1 AND x.tx_hash = t.tx_hash
-                                AND x.purpose = 'deposit')
-         FROM UNNEST($2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[])
-             AS t(block_number, log_index, kind, chain_address, base_units, tx_hash)
-         LEFT JOIN accounts a ON a.community_id = $1 AND a.chain_address = t.chain_address",
-        community.as_str(),
-        &blocks,
-        &indexes,
-        &kinds,
-        &addresses,
-        &amounts,
-        &hashes
-    )
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
-/// Books the events from a block on: for each the whole nano-currency of all so far less that before.
-async fn book(
-    db: impl PgExecutor<'_>,
-    community: &CommunityId,
-    first_block: i64,
-    base_units_per_unit: u64,
-) -> Result<u64, StoreError> {
-    let done = sqlx::query!(
-        "INSERT INTO ledger_entries (community_id, account_id, kind, amount_nano, tx_hash, block_number, log_index)
-         SELECT community_id, account_id, kind,
-             (floor(after * 1000000000 / $3::text::numeric)
-                 - floor((after - base_units) * 1000000000 / $3::text::numeric))::bigint,
-             tx_hash, block_number, log_index
-         FROM (SELECT *, sum(base_units) OVER (PARTITION BY account_id ORDER BY block_number, log_index) AS after
-               FROM chain_movements
-               WHERE community_id = $1 AND account_id IS NOT NULL AND NOT is_own) AS m
-         WHERE block_number >= $2 ORDER BY block_number, log_index",
-        community.as_str(),
-        first_block,
-        base_units_per_unit.to_string()
-    )
-    .execute(db)
-    .await?;
-    Ok(done.rows_affected())
-}
-
 /// Takes back everything above a block (everything, if `None`), with its ledger entries, after the
 /// chain was reorganised below what counted as deep enough. Returns how many events it was.
 ///
@@ -199,6 +158,13 @@ pub async fn rewind(
     let to = to.unwrap_or(-1);
     sqlx::query!(
         "DELETE FROM followed_blocks WHERE community_id = $1 AND block_number > $2",
+        community.as_str(),
+        to
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!(
+        "DELETE FROM withdrawal_events WHERE community_id = $1 AND block_number > $2",
         community.as_str(),
         to
     )

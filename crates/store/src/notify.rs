@@ -33,6 +33,8 @@ pub enum Kind {
     Reading,
     /// A batch changed its status.
     Batch,
+    /// Forecasts of a site, or of all, were made anew.
+    Forecast,
     /// Deposits were requested or became final.
     Deposit,
 }
@@ -63,6 +65,19 @@ impl Event {
 pub async fn send(db: impl PgExecutor<'_>, event: &Event) -> Result<(), StoreError> {
     let payload = serde_json::to_string(event).map_err(crate::error::corrupt)?;
     sqlx::query!("SELECT pg_notify($1, $2)", CHANNEL, payload).execute(db).await?;
+    Ok(())
+}
+
+/// Sends several hints with one statement, as [`send`] does.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn send_all(db: impl PgExecutor<'_>, events: &[Event]) -> Result<(), StoreError> {
+    let payloads: Result<Vec<String>, _> = events.iter().map(serde_json::to_string).collect();
+    let payloads = payloads.map_err(crate::error::corrupt)?;
+    sqlx::query!("SELECT pg_notify($1, t.payload) FROM UNNEST($2::text[]) AS t(payload)", CHANNEL, &payloads)
+        .execute(db)
+        .await?;
     Ok(())
 }
 

@@ -2,6 +2,8 @@
 
 mod commands;
 mod credits;
+mod depth;
+mod listing;
 
 use chrono::{DateTime, Utc};
 use domain::ids::{ClientId, CommunityId, MemberId, OrderId, SiteId};
@@ -16,7 +18,9 @@ pub use commands::{
     CommandRow, Decision, NewCommand, accepted_of_slot, autopilot_waiting, insert_commands,
     last_accepted_seq, record_decisions, submitted,
 };
-pub use credits::free_credits;
+pub use credits::{credit_stamp, free_credits};
+pub use depth::{LastTrade, Level, depth, last_trade};
+pub use listing::{OwnOrder, OwnTrade, TradedSlot, Wanted, of_member, traded_slots, trades_of_member};
 
 /// What became of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

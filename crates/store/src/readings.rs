@@ -4,6 +4,8 @@ mod last;
 mod quarantine;
 mod sequence;
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use domain::ids::CommunityId;
 use domain::reading::{Reading, Register};
@@ -64,22 +66,18 @@ pub async fn insert(
             readings.len()
         )));
     }
-    let meter_ids = column(readings, |r| r.reading.meter_id.to_string());
-    let epochs = column(readings, |r| r.reading.epoch);
-    let seqs = column(readings, |r| r.reading.seq);
-    let hashes = column(readings, |r| r.record_sha256.to_vec());
     let registers = |r: &NewReading| r.reading.registers;
     let new = sqlx::query!(
         "INSERT INTO readings (community_id, meter_id, epoch, seq, record_sha256, slot_end, read_at, import_mwh,
              export_mwh, production_mwh, power_w, record)
          SELECT $1, t.* FROM UNNEST($2::text[], $3::integer[], $4::bigint[], $5::bytea[], $6::timestamptz[],
              $7::timestamptz[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[]) AS t
-         ON CONFLICT DO NOTHING RETURNING meter_id, slot_end",
+         ON CONFLICT DO NOTHING RETURNING meter_id, epoch, seq, slot_end",
         community.as_str(),
-        &meter_ids,
-        &epochs,
-        &seqs,
-        &hashes,
+        &column(readings, |r| r.reading.meter_id.to_string()),
+        &column(readings, |r| r.reading.epoch),
+        &column(readings, |r| r.reading.seq),
+        &column(readings, |r| r.record_sha256.to_vec()),
         &column(readings, |r| r.reading.slot_end),
         &column(readings, |r| r.reading.read_at),
         &column(readings, |r| registers(r).import.mwh()),
@@ -92,22 +90,8 @@ pub async fn insert(
     .await?;
     let mut inserted = Inserted { stored: new.len(), ..Inserted::default() };
     if new.len() < readings.len() {
-        let forks = sqlx::query_scalar!(
-            r#"SELECT t.position AS "position!" FROM UNNEST($2::text[], $3::integer[], $4::bigint[], $5::bytea[])
-                   WITH ORDINALITY AS t (meter_id, epoch, seq, record_sha256, position)
-               JOIN readings r ON r.community_id = $1 AND r.meter_id = t.meter_id AND r.epoch = t.epoch
-                   AND r.seq = t.seq
-               WHERE r.record_sha256 <> t.record_sha256 ORDER BY t.position"#,
-            community.as_str(),
-            &meter_ids,
-            &epochs,
-            &seqs,
-            &hashes,
-        )
-        .fetch_all(&mut *tx)
-        .await?;
-        let positions = forks.into_iter().map(|position| usize::try_from(position - 1).map_err(corrupt));
-        inserted.forks = positions.collect::<Result<_, _>>()?;
+        let stored = new.iter().map(|row| (row.meter_id.as_str(), row.epoch, row.seq)).collect();
+        inserted.forks = forks(tx, community, readings, &stored).await?;
     }
     let (new_meters, new_ends): (Vec<_>, Vec<_>) = new.into_iter().map(|r| (r.meter_id, r.slot_end)).unzip();
     inserted.slots_marked = mark_slots(tx, community, &new_meters, &new_ends).await?;
@@ -115,6 +99,48 @@ pub async fn insert(
     inserted.slot_ends.sort_unstable();
     inserted.slot_ends.dedup();
     Ok(inserted)
+}
+
+/// Positions of those readings whose place is taken by other bytes. Only places that were not `stored` now, or that come
+/// twice in the batch, are looked at.
+async fn forks(
+    tx: &mut PgConnection,
+    community: &CommunityId,
+    readings: &[NewReading],
+    stored: &HashSet<(&str, i32, i64)>,
+) -> Result<Vec<usize>, StoreError> {
+    let mut seen = HashSet::with_capacity(readings.len());
+    let taken: Vec<(usize, &NewReading)> = readings
+        .iter()
+        .enumerate()
+        .filter(|(_, r)| {
+            let place = (r.reading.meter_id.as_str(), r.reading.epoch, r.reading.seq);
+            !(seen.insert(place) && stored.contains(&place))
+        })
+        .collect();
+    let forks = sqlx::query_scalar!(
+        r#"SELECT t.position AS "position!" FROM UNNEST($2::text[], $3::integer[], $4::bigint[], $5::bytea[])
+               WITH ORDINALITY AS t (meter_id, epoch, seq, record_sha256, position)
+           CROSS JOIN LATERAL (SELECT record_sha256 FROM readings r
+               WHERE r.community_id = $1 AND r.meter_id = t.meter_id AND r.epoch = t.epoch AND r.seq = t.seq
+               OFFSET 0) r
+           WHERE r.record_sha256 <> t.record_sha256 ORDER BY t.position"#,
+        community.as_str(),
+        &column(&taken, |(_, r)| r.reading.meter_id.to_string()),
+        &column(&taken, |(_, r)| r.reading.epoch),
+        &column(&taken, |(_, r)| r.reading.seq),
+        &column(&taken, |(_, r)| r.record_sha256.to_vec()),
+    )
+    .fetch_all(tx)
+    .await?;
+    forks
+        .into_iter()
+        .map(|position| {
+            let nth = usize::try_from(position - 1).map_err(corrupt)?;
+            let place = taken.get(nth).map(|(position, _)| *position);
+            place.ok_or_else(|| StoreError::Corrupt("a fork of no reading".to_owned()))
+        })
+        .collect()
 }
 
 /// Marks the slots that a late reading bears on: from the one that ends at its boundary to the one that
@@ -134,7 +160,11 @@ async fn mark_slots(
          WHERE c.community_id = $1 AND s.community_id = $1
            AND s.status IN ('metered', 'priced', 'settled', 'corrected') AND NOT s.needs_remetering
            AND s.slot_start >= late.slot_end - make_interval(secs => c.slot_length_s)
-           AND s.slot_start < COALESCE(late.next_end, late.slot_end)",
+           AND s.slot_start < COALESCE(late.next_end, late.slot_end)
+           -- Readings that are in time bear on no such slot: known by one look at the slots, not one a meter.
+           AND EXISTS (SELECT 1 FROM slots x WHERE x.community_id = $1 AND NOT x.needs_remetering
+               AND x.status IN ('metered', 'priced', 'settled', 'corrected')
+               AND x.slot_start >= (SELECT min(t) FROM UNNEST($3::timestamptz[]) AS t) - make_interval(secs => 3600))",
         community.as_str(),
         meter_ids,
         slot_ends,
@@ -145,7 +175,7 @@ async fn mark_slots(
 }
 
 /// One column of a batch, for UNNEST.
-fn column<T, U>(rows: &[U], value: impl Fn(&U) -> T) -> Vec<T> {
+pub(crate) fn column<T, U>(rows: &[U], value: impl Fn(&U) -> T) -> Vec<T> {
     rows.iter().map(value).collect()
 }
 

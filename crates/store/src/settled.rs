@@ -100,6 +100,45 @@ pub async fn since(
     Ok(rows)
 }
 
+/// How long after its end the money of each slot had moved for good, in milliseconds, in the order of the
+/// slots: those from `since` on whose first settlement is final on the chain.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn end_to_final_ms(
+    db: impl PgExecutor<'_>,
+    community: &CommunityId,
+    since: DateTime<Utc>,
+) -> Result<Vec<i64>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT (extract(epoch FROM b.final_at - b.slot_start - make_interval(secs => c.slot_length_s)) * 1000)::bigint
+               AS "ms!"
+           FROM batches b JOIN communities c USING (community_id)
+           WHERE b.community_id = $1 AND b.status = 'final' AND b.revision = 0 AND b.slot_start >= $2
+           ORDER BY b.slot_start"#,
+        community.as_str(),
+        since
+    )
+    .fetch_all(db)
+    .await?)
+}
+
+/// When the last batch became final on the chain.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn last_final_at(
+    db: impl PgExecutor<'_>,
+    community: &CommunityId,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        "SELECT max(final_at) FROM batches WHERE community_id = $1 AND status = 'final'",
+        community.as_str()
+    )
+    .fetch_one(db)
+    .await?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,7 @@
 //! Slots: their life from `scheduled` to `settled`, one row each.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use domain::ids::CommunityId;
 use sqlx::{PgConnection, PgExecutor};
@@ -280,6 +282,29 @@ pub async fn find(
     .await?
     .map(SlotRow::try_from)
     .transpose()
+}
+
+/// How far those of the slots that start at `starts` have come that exist.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn statuses(
+    db: impl PgExecutor<'_>,
+    community: &CommunityId,
+    starts: &[DateTime<Utc>],
+) -> Result<HashMap<DateTime<Utc>, SlotStatus>, StoreError> {
+    sqlx::query_as!(
+        Row,
+        "SELECT slot_start, status, revision, needs_remetering FROM slots
+         WHERE community_id = $1 AND slot_start = ANY($2)",
+        community.as_str(),
+        starts
+    )
+    .fetch_all(db)
+    .await?
+    .into_iter()
+    .map(|row| SlotRow::try_from(row).map(|slot| (slot.slot_start, slot.status)))
+    .collect()
 }
 
 /// Records that `slot` was metered at `revision`, unless it has changed since it was read. Call it

@@ -1,6 +1,7 @@
 //! Statements: what each account bought, sold, paid and received in a slot, at each revision.
 
 pub mod periods;
+pub mod trace;
 
 use chrono::{DateTime, Utc};
 use domain::ids::{AccountId, CommunityId};
@@ -43,12 +44,24 @@ pub struct StatementRow {
     pub closing_sold: Energy,
     /// Money for it; never negative.
     pub closing_sold_money: Money,
+    /// The part of the energy bought in the closing auction that met its preference.
+    pub preferred_bought: Energy,
+    /// The premium for it; never positive.
+    pub preferred_bought_money: Money,
+    /// The part of the energy sold in the closing auction that met its buyer's preference.
+    pub preferred_sold: Energy,
+    /// The premium for it; never negative.
+    pub preferred_sold_money: Money,
     /// Energy imported at the retail tariff.
     pub residual_import: Energy,
     /// Energy exported at the feed-in tariff.
     pub residual_export: Energy,
     /// Money for both.
     pub residual_money: Money,
+    /// Energy exported beyond the grid limit; earns nothing.
+    pub curtailed: Energy,
+    /// The share of the imported energy beyond the grid limit.
+    pub over_limit: Energy,
     /// The network fee, paid (negative) or received.
     pub network_fee: Money,
     /// The platform fee, paid (negative) or received.
@@ -85,11 +98,14 @@ pub async fn insert_all(
         "INSERT INTO statements (community_id, slot_start, revision, account_id, import_wh, export_wh,
              production_wh, substituted, traded_bought_wh, traded_bought_nano, traded_sold_wh, traded_sold_nano,
              closing_bought_wh, closing_bought_nano, closing_sold_wh, closing_sold_nano, residual_import_wh,
-             residual_export_wh, residual_nano, network_fee_nano, platform_fee_nano, net_nano, base_nano, salt, chain_address)
+             residual_export_wh, residual_nano, network_fee_nano, platform_fee_nano, net_nano, base_nano, salt, chain_address,
+             preferred_bought_wh, preferred_bought_nano, preferred_sold_wh, preferred_sold_nano, curtailed_wh,
+             over_limit_wh)
          SELECT $1, $2, $3, t.* FROM UNNEST($4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::boolean[],
              $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[],
              $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[],
-             $23::bigint[], $24::bytea[], $25::text[]) AS t",
+             $23::bigint[], $24::bytea[], $25::text[], $26::bigint[], $27::bigint[], $28::bigint[], $29::bigint[],
+             $30::bigint[], $31::bigint[]) AS t",
         community.as_str(),
         slot_start,
         revision,
@@ -115,6 +131,12 @@ pub async fn insert_all(
         &nano(|s| s.base),
         &salts,
         &addresses,
+        &wh(|s| s.preferred_bought),
+        &nano(|s| s.preferred_bought_money),
+        &wh(|s| s.preferred_sold),
+        &nano(|s| s.preferred_sold_money),
+        &wh(|s| s.curtailed),
+        &wh(|s| s.over_limit),
     )
     .execute(db)
     .await?;
@@ -155,18 +177,45 @@ pub async fn of_slot(
     slot_start: DateTime<Utc>,
     revision: i32,
 ) -> Result<Vec<StatementRow>, StoreError> {
+    select(db, community, slot_start, revision, None).await
+}
+
+/// The statement of one account, if it has one in the slot at `revision`.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn of_account(
+    db: impl PgExecutor<'_>,
+    community: &CommunityId,
+    slot_start: DateTime<Utc>,
+    revision: i32,
+    account: &AccountId,
+) -> Result<Option<StatementRow>, StoreError> {
+    Ok(select(db, community, slot_start, revision, Some(account)).await?.pop())
+}
+
+async fn select(
+    db: impl PgExecutor<'_>,
+    community: &CommunityId,
+    slot_start: DateTime<Utc>,
+    revision: i32,
+    account: Option<&AccountId>,
+) -> Result<Vec<StatementRow>, StoreError> {
     let (wh, nano) = (Energy::from_wh, Money::from_nano);
     sqlx::query!(
         r#"SELECT account_id, import_wh, export_wh, production_wh, substituted, traded_bought_wh, traded_bought_nano,
              traded_sold_wh, traded_sold_nano, closing_bought_wh, closing_bought_nano, closing_sold_wh,
              closing_sold_nano, residual_import_wh, residual_export_wh, residual_nano, network_fee_nano,
-             platform_fee_nano, net_nano, base_nano, salt,
+             platform_fee_nano, net_nano, base_nano, salt, preferred_bought_wh, preferred_bought_nano,
+             preferred_sold_wh, preferred_sold_nano, curtailed_wh, over_limit_wh,
              coalesce(s.chain_address, a.chain_address) AS "chain_address!"
          FROM statements s JOIN accounts a USING (community_id, account_id)
-         WHERE community_id = $1 AND slot_start = $2 AND revision = $3 ORDER BY account_id"#,
+         WHERE community_id = $1 AND slot_start = $2 AND revision = $3 AND ($4::text IS NULL OR account_id = $4)
+         ORDER BY account_id"#,
         community.as_str(),
         slot_start,
-        revision
+        revision,
+        account.map(AccountId::as_str)
     )
     .fetch_all(db)
     .await?
@@ -189,9 +238,15 @@ pub async fn of_slot(
             closing_bought_money: nano(row.closing_bought_nano),
             closing_sold: wh(row.closing_sold_wh),
             closing_sold_money: nano(row.closing_sold_nano),
+            preferred_bought: wh(row.preferred_bought_wh),
+            preferred_bought_money: nano(row.preferred_bought_nano),
+            preferred_sold: wh(row.preferred_sold_wh),
+            preferred_sold_money: nano(row.preferred_sold_nano),
             residual_import: wh(row.residual_import_wh),
             residual_export: wh(row.residual_export_wh),
             residual_money: nano(row.residual_nano),
+            curtailed: wh(row.curtailed_wh),
+            over_limit: wh(row.over_limit_wh),
             network_fee: nano(row.network_fee_nano),
             platform_fee: nano(row.platform_fee_nano),
             net: nano(row.net_nano),
@@ -217,9 +272,15 @@ impl From<&StatementRow> for receipt::Statement {
             closing_bought_nano: row.closing_bought_money.into(),
             closing_sold_wh: row.closing_sold.wh(),
             closing_sold_nano: row.closing_sold_money.into(),
+            preferred_bought_wh: row.preferred_bought.wh(),
+            preferred_bought_nano: row.preferred_bought_money.into(),
+            preferred_sold_wh: row.preferred_sold.wh(),
+            preferred_sold_nano: row.preferred_sold_money.into(),
             residual_import_wh: row.residual_import.wh(),
             residual_export_wh: row.residual_export.wh(),
             residual_nano: row.residual_money.into(),
+            curtailed_wh: row.curtailed.wh(),
+            over_limit_wh: row.over_limit.wh(),
             network_fee_nano: row.network_fee.into(),
             platform_fee_nano: row.platform_fee.into(),
             net_nano: row.net.into(),

@@ -1,11 +1,16 @@
 //! Signed transactions, stored before they are broadcast.
 
+mod forgotten;
+
 use chrono::{DateTime, Utc};
 use domain::ids::{BatchId, CommunityId};
 use sqlx::{PgConnection, PgExecutor};
 
 use crate::StoreError;
+use crate::batches::chunks::ChunkStep;
 use crate::error::corrupt;
+
+pub use forgotten::{attempts, is_known, last_block, was_free};
 
 /// What a transaction is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,6 +21,13 @@ pub enum Purpose {
     Deposit(i64),
     /// Settles this batch.
     Settle(BatchId),
+    /// Is one step of settling this batch in chunks.
+    Step(BatchId, ChunkStep),
+    /// Moves credits between two addresses of an account, by this row of `account_moves`.
+    Move(i64),
+    /// Puts right what the rows have forgotten: is one step of ending a batch in chunks that the contract has in
+    /// progress and the rows do not know, or does nothing but take a nonce that the chain says is used.
+    Recover,
 }
 
 impl Purpose {
@@ -23,7 +35,9 @@ impl Purpose {
         match self {
             Self::Deploy => "deploy",
             Self::Deposit(_) => "deposit",
-            Self::Settle(_) => "settle",
+            Self::Settle(_) | Self::Step(..) => "settle",
+            Self::Move(_) => "move",
+            Self::Recover => "recover",
         }
     }
 }
@@ -101,6 +115,10 @@ struct Row {
     purpose: String,
     batch_id: Option<Vec<u8>>,
     deposit_id: Option<i64>,
+    move_id: Option<i64>,
+    step_batch_id: Option<Vec<u8>>,
+    step: Option<String>,
+    step_chunk: Option<i32>,
     sender: String,
     nonce: i64,
     attempt: i32,
@@ -115,13 +133,7 @@ impl TryFrom<Row> for TransactionRow {
     type Error = StoreError;
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
-        let batch = row.batch_id.as_deref().map(<[u8; 32]>::try_from).transpose().map_err(corrupt)?;
-        let purpose = match (row.purpose.as_str(), batch, row.deposit_id) {
-            ("deploy", None, None) => Purpose::Deploy,
-            ("deposit", None, Some(deposit_id)) => Purpose::Deposit(deposit_id),
-            ("settle", Some(batch_id), None) => Purpose::Settle(BatchId(batch_id)),
-            _ => return Err(corrupt(format!("the purpose of transaction {}", row.tx_id))),
-        };
+        let purpose = purpose(&row)?;
         Ok(Self {
             tx_id: row.tx_id,
             signed: NewTransaction {
@@ -136,6 +148,24 @@ impl TryFrom<Row> for TransactionRow {
             state: TxState::parse(&row.status)?,
             created_at: row.created_at,
         })
+    }
+}
+
+fn purpose(row: &Row) -> Result<Purpose, StoreError> {
+    let id = |bytes: &Option<Vec<u8>>| -> Result<Option<BatchId>, StoreError> {
+        let id = bytes.as_deref().map(<[u8; 32]>::try_from).transpose().map_err(corrupt)?;
+        Ok(id.map(BatchId))
+    };
+    let step = row.step.as_deref().and_then(|step| ChunkStep::parse(step, row.step_chunk));
+    let step = id(&row.step_batch_id)?.zip(step);
+    match (row.purpose.as_str(), id(&row.batch_id)?, step, row.deposit_id, row.move_id) {
+        ("deploy", None, None, None, None) => Ok(Purpose::Deploy),
+        ("deposit", None, None, Some(deposit_id), None) => Ok(Purpose::Deposit(deposit_id)),
+        ("settle", Some(batch_id), None, None, None) => Ok(Purpose::Settle(batch_id)),
+        ("settle", None, Some((batch_id, step)), None, None) => Ok(Purpose::Step(batch_id, step)),
+        ("move", None, None, None, Some(move_id)) => Ok(Purpose::Move(move_id)),
+        ("recover", None, None, None, None) => Ok(Purpose::Recover),
+        _ => Err(corrupt(format!("the purpose of transaction {}", row.tx_id))),
     }
 }
 
@@ -171,15 +201,22 @@ pub async fn insert(
     signed: &NewTransaction,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let (batch_id, deposit_id) = match signed.purpose {
-        Purpose::Deploy => (None, None),
-        Purpose::Deposit(deposit_id) => (None, Some(deposit_id)),
-        Purpose::Settle(batch_id) => (Some(batch_id.0.to_vec()), None),
-    };
+    let (mut batch_id, mut step_batch_id, mut deposit_id, mut move_id) = (None, None, None, None);
+    let (mut step, mut step_chunk) = (None, None);
+    match signed.purpose {
+        Purpose::Deploy | Purpose::Recover => {}
+        Purpose::Deposit(id) => deposit_id = Some(id),
+        Purpose::Move(id) => move_id = Some(id),
+        Purpose::Settle(id) => batch_id = Some(id.0.to_vec()),
+        Purpose::Step(id, chunk_step) => {
+            let (name, chunk) = chunk_step.columns();
+            (step_batch_id, step, step_chunk) = (Some(id.0.to_vec()), Some(name), chunk);
+        }
+    }
     sqlx::query!(
         "INSERT INTO transactions (community_id, purpose, batch_id, deposit_id, sender, nonce, attempt, tx_hash, raw,
-             max_fee_per_gas_wei, status, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::numeric, 'signed', $11)",
+             max_fee_per_gas_wei, status, created_at, move_id, step_batch_id, step, step_chunk)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::numeric, 'signed', $11, $12, $13, $14, $15)",
         community.as_str(),
         signed.purpose.as_str(),
         batch_id,
@@ -191,6 +228,10 @@ pub async fn insert(
         signed.raw,
         signed.max_fee_per_gas_wei.to_string(),
         now,
+        move_id,
+        step_batch_id,
+        step,
+        step_chunk,
     )
     .execute(db)
     .await?;
@@ -210,8 +251,8 @@ pub async fn in_flight(
 ) -> Result<Vec<TransactionRow>, StoreError> {
     sqlx::query_as!(
         Row,
-        r#"SELECT tx_id, purpose, batch_id, deposit_id, sender, nonce, attempt, tx_hash, raw,
-             max_fee_per_gas_wei::text AS "max_fee!", status, created_at
+        r#"SELECT tx_id, purpose, batch_id, deposit_id, move_id, step_batch_id, step, step_chunk,
+             sender, nonce, attempt, tx_hash, raw, max_fee_per_gas_wei::text AS "max_fee!", status, created_at
          FROM transactions WHERE community_id = $1 AND sender = $2 AND status IN ('signed', 'broadcast')
          ORDER BY nonce, attempt LIMIT $3"#,
         community.as_str(),
@@ -225,6 +266,20 @@ pub async fn in_flight(
     .collect()
 }
 
+/// Whether a transaction that puts right what the rows have forgotten is signed or broadcast and has not ended.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn is_recovering(db: impl PgExecutor<'_>, community: &CommunityId) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM transactions WHERE community_id = $1 AND purpose = 'recover'
+               AND status IN ('signed', 'broadcast')) AS "recovering!""#,
+        community.as_str()
+    )
+    .fetch_one(db)
+    .await?)
+}
+
 /// The latest attempt of each step of deploying, by nonce.
 ///
 /// # Errors
@@ -235,8 +290,8 @@ pub async fn deploy_steps(
 ) -> Result<Vec<TransactionRow>, StoreError> {
     sqlx::query_as!(
         Row,
-        r#"SELECT DISTINCT ON (nonce) tx_id, purpose, batch_id, deposit_id, sender, nonce, attempt, tx_hash, raw,
-             max_fee_per_gas_wei::text AS "max_fee!", status, created_at
+        r#"SELECT DISTINCT ON (nonce) tx_id, purpose, batch_id, deposit_id, move_id, step_batch_id, step, step_chunk,
+             sender, nonce, attempt, tx_hash, raw, max_fee_per_gas_wei::text AS "max_fee!", status, created_at
          FROM transactions WHERE community_id = $1 AND purpose = 'deploy'
          ORDER BY nonce, status IN ('final', 'reverted') DESC, attempt DESC"#,
         community.as_str()
@@ -268,7 +323,8 @@ pub async fn mark_broadcast(
     sqlx::query!(
         "UPDATE batches SET status = 'broadcast'
          WHERE community_id = $1 AND status = 'signed' AND batch_id IN
-               (SELECT batch_id FROM transactions WHERE community_id = $1 AND tx_id = ANY($2))",
+               (SELECT coalesce(batch_id, step_batch_id) FROM transactions
+                WHERE community_id = $1 AND tx_id = ANY($2))",
         community.as_str(),
         tx_ids
     )

@@ -3,6 +3,7 @@
 
 pub mod commands;
 pub mod community;
+pub mod devices;
 #[cfg(any(test, feature = "testing"))]
 pub mod fixtures;
 pub mod kpis;

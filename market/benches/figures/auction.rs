@@ -18,6 +18,8 @@ const RUNS: usize = 15;
 
 pub(crate) fn print() {
     let orders = orders(ORDERS_A_SIDE, 0x9e37_79b9_7f4a_7c15);
+    // A market has cleared before, so the allocator has had such a list back and keeps memory of that size.
+    drop(black_box(orders.clone()));
     let ours = best(|| {
         black_box(clear(black_box(&orders)).unwrap());
     });
@@ -26,8 +28,7 @@ pub(crate) fn print() {
     });
     let value = ours.as_secs_f64() * 1e3;
     let ratio = bare.as_secs_f64() / ours.as_secs_f64();
-    let peer = Some(("bare sort and sweep", ratio));
-    Figure { bench: "call_auction_100k_100k".to_owned(), value, unit: "ms", peer }.print();
+    Figure::new("call_auction_100k_100k", value, "ms").beside("bare sort and sweep", ratio).print();
 }
 
 /// Random bids and offers between the tariffs.

@@ -31,7 +31,7 @@ pub(crate) fn print() {
         let peers: [(&'static str, Run); 2] = [("lobster 0.7", lobster), ("orderbook-rs 0.15", orderbook_rs)];
         for (peer, run) in peers {
             let ratio = value / rate(stream, run);
-            Figure { bench: name.to_owned(), value, unit: "commands/s", peer: Some((peer, ratio)) }.print();
+            Figure::new(name, value, "commands/s").beside(peer, ratio).print();
         }
     }
 }

@@ -31,9 +31,7 @@ pub(crate) fn print() {
     let (matched, inserted) = tokio::runtime::Runtime::new().unwrap().block_on(measure(&url));
     let commands = f64::from(u32::try_from(BATCHES * BATCH).unwrap());
     let (value, ceiling) = (commands / matched.as_secs_f64(), commands / inserted.as_secs_f64());
-    let unit = "commands/s";
-    let peer = Some(("bare batch insert", value / ceiling));
-    Figure { bench: "durable_matching".to_owned(), value, unit, peer }.print();
+    Figure::new("durable_matching", value, "commands/s").beside("bare batch insert", value / ceiling).print();
 }
 
 async fn measure(url: &str) -> (Duration, Duration) {

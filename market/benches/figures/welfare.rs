@@ -4,10 +4,11 @@
 
 use std::cmp::Reverse;
 
+use domain::ids::MemberId;
 use domain::order::Side;
 use domain::units::Energy;
 use market::auction::AuctionOrder;
-use market::clear::{ListedOrder, Mechanism, clear};
+use market::clear::{Conditions, ListedOrder, Mechanism, clear};
 
 use crate::Figure;
 use crate::auction::orders;
@@ -16,12 +17,9 @@ pub(crate) fn print() {
     let list = orders(1_000, 0x0bad_5eed_0bad_5eed);
     let listed: Vec<ListedOrder> = list
         .iter()
-        .map(|o| ListedOrder {
-            id: o.id,
-            member: format!("m{}", o.id.0),
-            side: o.side,
-            energy: o.energy,
-            limit: o.limit,
+        .map(|o| {
+            let member = MemberId::new(&format!("m{}", o.id.0)).unwrap();
+            ListedOrder::plain(o.id, member, o.side, o.energy, o.limit)
         })
         .collect();
     let optimum = optimum_nano(&list);
@@ -30,11 +28,10 @@ pub(crate) fn print() {
         ("cda", Mechanism::ContinuousDoubleAuction),
         ("cda+call", Mechanism::ContinuousThenCall),
     ] {
-        let welfare = clear(&listed, mechanism).unwrap().welfare_nano;
+        let welfare = clear(&listed, mechanism, &Conditions::default()).unwrap().welfare_nano;
         let bench = format!("welfare_{name}_1000_1000");
         let share = share(welfare, optimum);
-        let peer = Some(("optimum", share));
-        Figure { bench, value: share * 100.0, unit: "% of the optimum", peer }.print();
+        Figure::new(bench, share * 100.0, "% of the optimum").beside("optimum", share).print();
     }
 }
 

@@ -1,8 +1,12 @@
 //! Which price clears the auction, and how much trades at it.
 
-use domain::units::Price;
+use std::hint::select_unpredictable;
 
-use super::Ranked;
+use domain::order::Side;
+use domain::units::{Energy, Overflow, Price};
+
+use super::select::first_beyond;
+use super::sides::{Sides, limit_at, rank};
 
 /// The clearing price and what trades at it, in Wh.
 #[derive(Debug, Clone, Copy)]
@@ -19,103 +23,83 @@ struct Best {
     highest: i64,
 }
 
-/// One side's orders in their order of priority, and what each and all before it add up to.
-struct Curve<'a> {
-    orders: &'a [Ranked],
-    sums_wh: Vec<i64>,
+/// One side seen from a price, in Wh and micro-currency per kWh.
+struct Around {
+    /// What the orders that accept the price add up to.
+    accepting_wh: i64,
+    /// The worst limit that still accepts it.
+    last: i64,
+    /// The best limit that does not, if there is one.
+    next: Option<i64>,
 }
 
-impl<'a> Curve<'a> {
-    fn new(orders: &'a [Ranked]) -> Self {
-        let mut sum_wh = 0;
-        let sums = orders.iter().map(|order| {
-            sum_wh += order.energy_wh;
-            sum_wh
-        });
-        Self { orders, sums_wh: std::iter::once(0).chain(sums).collect() }
-    }
-
-    /// How many of the first orders `accept` their limit; those behind them do not.
-    fn count(&self, accept: impl Fn(i64) -> bool) -> usize {
-        self.orders.partition_point(|order| accept(order.limit.micro_per_kwh()))
-    }
-
-    fn limit(&self, place: usize) -> Option<i64> {
-        self.orders.get(place).map(|order| order.limit.micro_per_kwh())
+impl Around {
+    fn of(sides: &Sides, side: Side, price: Price) -> Result<Self, Overflow> {
+        let bound = rank(price, side);
+        let (mut accepting, mut worst, mut best, mut count) = (Energy::ZERO, 0, u64::MAX, 0);
+        for order in sides.of(side) {
+            let accepts = order.rank <= bound;
+            let accepting_wh = select_unpredictable(accepts, order.energy_wh, 0);
+            accepting = accepting.checked_add(Energy::from_wh(accepting_wh))?;
+            worst = worst.max(select_unpredictable(accepts, order.rank, 0));
+            best = best.min(select_unpredictable(accepts, u64::MAX, order.rank));
+            count += usize::from(accepts);
+        }
+        let next = (count < sides.of(side).len()).then(|| limit_at(best, side));
+        Ok(Self { accepting_wh: accepting.wh(), last: limit_at(worst, side), next })
     }
 }
 
-/// Finds the price. `bids` come highest limit first, `offers` lowest first.
+/// Finds the price; `None` if nothing trades. The bids are `bid_wh` in all.
 ///
 /// Demand and supply change only where a limit lies: supply at an offer's limit, demand just above a
 /// bid's. Between two such prices all are equally good: a run. Demand falls and supply rises, so volume
 /// grows and the imbalance shrinks as long as demand is the larger, and both turn round behind that. So
 /// one of two neighbouring runs is the best: the last where demand covers supply, or the first where it
 /// does not.
-pub(super) fn find(bids: &[Ranked], offers: &[Ranked]) -> Option<Cleared> {
-    let (demand, supply) = (Curve::new(bids), Curve::new(offers));
-    let (lowest, highest) = (supply.limit(0)?, demand.limit(0)?);
-    if lowest > highest {
-        return None;
-    }
-    let at = |price: i64| {
-        let demand_wh = demand.sums_wh[demand.count(|limit| limit >= price)];
-        (demand_wh, supply.sums_wh[supply.count(|limit| limit <= price)])
-    };
-    let covers = |price: i64| {
-        let (demand_wh, supply_wh) = at(price);
-        demand_wh >= supply_wh
-    };
+pub(super) fn find(sides: &Sides, bid_wh: i64) -> Result<Option<Cleared>, Overflow> {
     let mut best = None;
-    let turn = last_that(lowest, highest, covers);
-    let behind = turn.map_or(Some(lowest), |turn| turn.checked_add(1)).filter(|price| *price <= highest);
-    for price in [turn, behind].into_iter().flatten() {
-        let (demand_wh, supply_wh) = at(price);
-        let (from, to) = run(&demand, &supply, price);
-        consider(&mut best, demand_wh, supply_wh, from, to);
+    for price in turn(sides, bid_wh).into_iter().flatten().flatten().map(Price::from_micro_per_kwh) {
+        let demand = Around::of(sides, Side::Bid, price)?;
+        consider(&mut best, &demand, &Around::of(sides, Side::Offer, price)?);
     }
-    best.map(|best: Best| Cleared {
+    Ok(best.map(|best: Best| Cleared {
         price: Price::from_micro_per_kwh(midpoint(best.lowest, best.highest)),
         volume_wh: best.volume_wh,
+    }))
+}
+
+/// The last price at which demand covers supply, and the next one; `None` if nothing is offered.
+///
+/// What bids with a limit below a price ask for is what demand has lost there. So demand covers supply as long as
+/// this and what is offered up to the price together are no more than all bids.
+fn turn(sides: &Sides, bid_wh: i64) -> Option<[Option<i64>; 2]> {
+    let bid_wh = bid_wh.cast_unsigned();
+    let passed = first_beyond(sides.by_limit(), bid_wh)?;
+    let limit = limit_at(passed.rank, Side::Offer);
+    // Of the orders of one limit supply grows by the offers at it, demand falls only above it.
+    let at_limit = sides.of(Side::Offer).iter().filter(|order| order.rank == passed.rank);
+    let offered_wh: u64 = at_limit.map(|order| order.energy_wh.cast_unsigned()).sum();
+    Some(if passed.before_wh + offered_wh > bid_wh {
+        [limit.checked_sub(1), Some(limit)]
+    } else {
+        [Some(limit), limit.checked_add(1)]
     })
 }
 
-/// The last price of the range that `holds`, where it holds up to some price and not behind it.
-fn last_that(lowest: i64, highest: i64, holds: impl Fn(i64) -> bool) -> Option<i64> {
-    // Halves until the next price is known to hold no more; offsets, since the range may be all prices.
-    let (mut yes, mut no) = (None, u128::from(highest.abs_diff(lowest)) + 1);
-    loop {
-        let from = yes.map_or(0, |yes: u64| u128::from(yes) + 1);
-        let Some(offset) = (from < no).then(|| from.midpoint(no - 1)) else {
-            return yes.map(|offset| lowest.saturating_add_unsigned(offset));
-        };
-        // Below `no`, so it is the distance of two 64-bit numbers.
-        let offset = u64::try_from(offset).unwrap_or(u64::MAX);
-        if holds(lowest.saturating_add_unsigned(offset)) { yes = Some(offset) } else { no = offset.into() }
-    }
-}
-
-/// The first and the last price around `price` between which neither demand nor supply changes.
-fn run(demand: &Curve<'_>, supply: &Curve<'_>, price: i64) -> (i64, i64) {
-    let accepting = demand.count(|limit| limit >= price);
-    let offering = supply.count(|limit| limit <= price);
-    // A price between the lowest offer and the highest bid has an order on both sides.
-    let last_bid = accepting.checked_sub(1).and_then(|place| demand.limit(place)).unwrap_or(price);
-    let last_offer = offering.checked_sub(1).and_then(|place| supply.limit(place)).unwrap_or(price);
-    let from = demand.limit(accepting).map_or(last_offer, |next| last_offer.max(next + 1));
-    let to = supply.limit(offering).map_or(last_bid, |next| last_bid.min(next - 1));
-    (from, to)
-}
-
-fn consider(best: &mut Option<Best>, demand_wh: i64, supply_wh: i64, from: i64, to: i64) {
-    let volume_wh = demand_wh.min(supply_wh);
-    let imbalance_wh = demand_wh.abs_diff(supply_wh).cast_signed();
+/// Takes the run around a price if it is better than, or as good as, the runs before.
+fn consider(best: &mut Option<Best>, demand: &Around, supply: &Around) {
+    let volume_wh = demand.accepting_wh.min(supply.accepting_wh);
+    let imbalance_wh = demand.accepting_wh.abs_diff(supply.accepting_wh).cast_signed();
+    // The run: the first and the last price between which neither demand nor supply changes.
+    let lowest = demand.next.map_or(supply.last, |next| supply.last.max(next + 1));
+    let highest = supply.next.map_or(demand.last, |next| demand.last.min(next - 1));
     match best {
         Some(best) if (best.volume_wh, -best.imbalance_wh) > (volume_wh, -imbalance_wh) => {}
-        Some(best) if (best.volume_wh, best.imbalance_wh) == (volume_wh, imbalance_wh) => best.highest = to,
-        _ if volume_wh > 0 => {
-            *best = Some(Best { volume_wh, imbalance_wh, lowest: from, highest: to });
+        Some(best) if (best.volume_wh, best.imbalance_wh) == (volume_wh, imbalance_wh) => {
+            best.highest = highest
         }
+        _ if volume_wh > 0 => *best = Some(Best { volume_wh, imbalance_wh, lowest, highest }),
         _ => {}
     }
 }

@@ -66,13 +66,36 @@ pub enum Problem {
         /// The header it needs.
         header: String,
     },
-    /// The first line is not the header.
-    #[error("the header is `{found}`; make it exactly `{header}`")]
-    Header {
-        /// The header it needs.
+    /// The header lacks a column that must be there.
+    #[error("the header `{found}` has no column `{column}`; columns are `{header}`, in any order")]
+    MissingColumn {
+        /// The column.
+        column: &'static str,
+        /// All columns that are read.
         header: String,
         /// The header it has.
         found: String,
+    },
+    /// The header has a column twice.
+    #[error("the header has the column `{0}` twice; keep one of them")]
+    DuplicateColumn(&'static str),
+    /// The header has a quantity in another unit than the one that is read.
+    #[error(
+        "the column `{found}` is not in the unit that is read; give `{column}` instead, in whole W (mean power) or Wh"
+    )]
+    OtherUnit {
+        /// The column it has.
+        found: String,
+        /// The column it needs.
+        column: &'static str,
+    },
+    /// The header is one cell.
+    #[error(
+        "columns are separated by commas, not by semicolons or tabs; the header is `{header}`, in any order"
+    )]
+    Separator {
+        /// All columns that are read.
+        header: String,
     },
     /// A line has too many or too few cells.
     #[error("{found} columns instead of {expected}; give every column of the header exactly once")]
@@ -112,16 +135,11 @@ pub enum Problem {
         limit: u32,
     },
     /// A time that cannot be read.
-    #[error("`{0}` is no UTC time; write it as 2016-01-18T00:15:00Z")]
+    #[error(
+        "`{0}` is no time with its offset; write it as 2016-01-18T00:15:00Z or 2016-01-18T01:15:00+01:00 (a local time \
+         alone is two hours when clocks go back)"
+    )]
     NotATime(String),
-    /// A slot that comes before its predecessor.
-    #[error("slot {slot} comes after {previous}; sort the lines by slot_start")]
-    NotAscending {
-        /// The slot of this line.
-        slot: String,
-        /// The slot before it.
-        previous: String,
-    },
     /// The same site twice in a slot.
     #[error("site `{site}` comes twice in slot {slot}; keep one of the lines")]
     DuplicateCell {

@@ -3,23 +3,23 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::table::{Table, shorten};
+use super::table::{Column, Table, shorten};
 use super::{DataSetError, Limits, Problem, Site};
 
-const HEADER: &[&str] = &[
-    "site_id",
-    "connection_node",
-    "load_kinds",
-    "load_profiles",
-    "load_peak_w",
-    "pv_peak_w",
-    "battery_wh",
-    "battery_w",
+const COLUMNS: &[Column] = &[
+    Column { name: "site_id", required: true },
+    Column { name: "connection_node", required: false },
+    Column { name: "load_kinds", required: false },
+    Column { name: "load_profiles", required: false },
+    Column { name: "load_peak_w", required: false },
+    Column { name: "pv_peak_w", required: false },
+    Column { name: "battery_wh", required: false },
+    Column { name: "battery_w", required: false },
 ];
 
 /// Reads the sites in the order of the file.
 pub(super) fn read(file: &Path, limits: &Limits) -> Result<Vec<Site>, DataSetError> {
-    let mut table = Table::open(file, HEADER, limits)?;
+    let mut table = Table::open(file, COLUMNS, limits)?;
     let mut sites = Vec::new();
     let mut seen = HashSet::new();
     while table.next_line()? {

@@ -7,10 +7,34 @@ use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord, Trim};
 
 use super::{DataSetError, Limits, Problem};
 
+/// Units that end a column's name, and whether they are units of energy.
+const UNITS: [(&str, bool); 9] = [
+    ("w", false),
+    ("kw", false),
+    ("mw", false),
+    ("wp", false),
+    ("kwp", false),
+    ("wh", true),
+    ("kwh", true),
+    ("mwh", true),
+    ("j", true),
+];
+
+/// A column that is read, by its name in the header. Others may be there too; they are not read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Column {
+    pub(super) name: &'static str,
+    /// Whether a file without it is refused.
+    pub(super) required: bool,
+}
+
 /// An open CSV file whose header has been checked.
 pub(super) struct Table {
     file: PathBuf,
-    header: &'static [&'static str],
+    columns: &'static [Column],
+    /// Where each column is in the file; `None` if the file has not got it.
+    places: Vec<Option<usize>>,
+    cells_a_line: usize,
     reader: Reader<File>,
     record: StringRecord,
     lines: usize,
@@ -20,7 +44,7 @@ impl Table {
     /// Opens `file` and checks its size and header.
     pub(super) fn open(
         file: &Path,
-        header: &'static [&'static str],
+        columns: &'static [Column],
         limits: &Limits,
     ) -> Result<Self, DataSetError> {
         let fail = |line, problem| DataSetError { file: file.to_owned(), line, column: None, problem };
@@ -36,18 +60,70 @@ impl Table {
         }
         let reader =
             ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::None).from_reader(handle);
-        let mut table = Self { file: file.to_owned(), header, reader, record: StringRecord::new(), lines: 0 };
+        let mut table = Self {
+            file: file.to_owned(),
+            columns,
+            places: Vec::new(),
+            cells_a_line: 0,
+            reader,
+            record: StringRecord::new(),
+            lines: 0,
+        };
         if !table.advance()? {
             return Err(table.empty());
         }
-        // A byte order mark is no part of the first column's name.
-        let found = table.record.iter().collect::<Vec<_>>().join(",");
-        let found = found.trim_start_matches('\u{feff}');
-        if found != header.join(",") {
-            let problem = Problem::Header { header: header.join(","), found: shorten(found) };
-            return Err(fail(Some(1), problem));
-        }
+        table.read_header()?;
         Ok(table)
+    }
+
+    /// Finds each column in the header line, whatever the case of its letters.
+    fn read_header(&mut self) -> Result<(), DataSetError> {
+        // A byte order mark is no part of the first column's name.
+        let clean = |name: &str| name.trim_start_matches('\u{feff}').trim().to_ascii_lowercase();
+        let names: Vec<String> = self.record.iter().map(clean).collect();
+        let mut places = Vec::with_capacity(self.columns.len());
+        if let [one] = &names[..]
+            && one.contains([';', '\t'])
+        {
+            return Err(self.fail(None, Problem::Separator { header: header(self.columns) }));
+        }
+        for column in self.columns {
+            let mut found = (0..).zip(&names).filter(|(_, name)| **name == column.name).map(|(at, _)| at);
+            let place: Option<usize> = found.next();
+            let problem = if found.next().is_some() {
+                Problem::DuplicateColumn(column.name)
+            } else if place.is_none()
+                && let Some(found) = names.iter().find(|name| self.is_other_unit(name, column))
+            {
+                Problem::OtherUnit { found: shorten(found), column: column.name }
+            } else if place.is_none() && column.required {
+                let found = shorten(&names.join(","));
+                Problem::MissingColumn { column: column.name, header: header(self.columns), found }
+            } else {
+                places.push(place);
+                continue;
+            };
+            return Err(self.fail(None, problem));
+        }
+        (self.cells_a_line, self.places) = (names.len(), places);
+        Ok(())
+    }
+
+    /// Whether a name is no column's but would be this one's in another unit: not to read it would take it as 0.
+    fn is_other_unit(&self, name: &str, column: &Column) -> bool {
+        let known = self.columns.iter().any(|column| column.name == name);
+        let quantity = |name: &str| {
+            let (quantity, unit) = name.rsplit_once('_')?;
+            Some((quantity.to_owned(), *UNITS.iter().find(|(known, _)| *known == unit)?))
+        };
+        match (quantity(name), quantity(column.name)) {
+            (Some((found, (_, energy))), Some((wanted, (_, wanted_energy)))) => {
+                // A battery has an energy and a power; nothing else has both.
+                let alike = energy == wanted_energy || wanted != "battery";
+                !known && found == wanted && alike
+            }
+            _ => false,
+        }
     }
 
     /// Goes to the next line; `false` at the end of the file.
@@ -55,7 +131,7 @@ impl Table {
         if !self.advance()? {
             return Ok(false);
         }
-        let (found, expected) = (self.record.len(), self.header.len());
+        let (found, expected) = (self.record.len(), self.cells_a_line);
         if found != expected {
             return Err(self.fail(None, Problem::ColumnCount { found, expected }));
         }
@@ -73,19 +149,23 @@ impl Table {
         self.record.position().map(csv::Position::line)
     }
 
-    /// The cell of `column` in the current line.
+    /// The cell of `column` in the current line; empty if the file has not got the column.
     pub(super) fn cell(&self, column: usize) -> &str {
-        self.record.get(column).unwrap_or_default()
+        let place = self.places.get(column).copied().flatten();
+        place.and_then(|place| self.record.get(place)).unwrap_or_default()
     }
 
-    /// The whole, unsigned number in `column`, at most `limit`.
+    /// The whole, unsigned number in `column`, at most `limit`; 0 if the file has not got the column.
     pub(super) fn number(&self, column: usize, limit: u32) -> Result<u32, DataSetError> {
+        if self.places.get(column).copied().flatten().is_none() {
+            return Ok(0);
+        }
         parse_number(self.cell(column), limit).map_err(|problem| self.fail(Some(column), problem))
     }
 
     /// An error at the current line, and at `column` if given.
     pub(super) fn fail(&self, column: Option<usize>, problem: Problem) -> DataSetError {
-        let column = column.and_then(|index| self.header.get(index).copied());
+        let column = column.and_then(|index| self.columns.get(index)).map(|column| column.name);
         DataSetError { file: self.file.clone(), line: self.line(), column, problem }
     }
 
@@ -96,7 +176,7 @@ impl Table {
 
     /// The error of a file with nothing in it.
     pub(super) fn empty(&self) -> DataSetError {
-        let problem = Problem::Empty { header: self.header.join(",") };
+        let problem = Problem::Empty { header: header(self.columns) };
         DataSetError { file: self.file.clone(), line: None, column: None, problem }
     }
 
@@ -111,6 +191,11 @@ impl Table {
             DataSetError { file: self.file.clone(), line, column: None, problem }
         })
     }
+}
+
+/// The header with every column that is read.
+fn header(columns: &[Column]) -> String {
+    columns.iter().map(|column| column.name).collect::<Vec<_>>().join(",")
 }
 
 fn parse_number(cell: &str, limit: u32) -> Result<u32, Problem> {

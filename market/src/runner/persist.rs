@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use domain::ids::CommunityId;
 use store::notify::{self, Event, Kind};
 use store::orders::OrderRow;
-use store::{PgPool, orders, trades};
+use store::{PgPool, keys, orders, trades};
 
 use super::batch::Changes;
 
@@ -24,6 +24,7 @@ pub(super) async fn store(
     now: DateTime<Utc>,
 ) -> anyhow::Result<()> {
     let mut tx = pool.begin().await?;
+    keys::check_by_index(&mut tx).await?;
     let recorded = orders::record_decisions(&mut *tx, community, &changes.decisions, now).await?;
     anyhow::ensure!(
         usize::try_from(recorded)? == changes.decisions.len(),
@@ -37,13 +38,15 @@ pub(super) async fn store(
         trades::insert_all(&mut *tx, community, rows).await?;
     }
     let order_slots: BTreeSet<_> = rows.iter().map(|row| row.slot_start).collect();
-    for slot in order_slots {
-        notify::send(&mut *tx, &Event::new(Kind::Order, community, Some(slot))).await?;
-    }
     let trade_slots: BTreeSet<_> = changes.trades.iter().map(|trade| trade.slot_start).collect();
-    for slot in trade_slots {
-        notify::send(&mut *tx, &Event::new(Kind::Trade, community, Some(slot))).await?;
+    let of = |kind, slot| Event::new(kind, community, slot);
+    let mut hints: Vec<Event> = order_slots.into_iter().map(|slot| of(Kind::Order, Some(slot))).collect();
+    hints.extend(trade_slots.into_iter().map(|slot| of(Kind::Trade, Some(slot))));
+    if hints.is_empty() {
+        // All were refused: whoever waits for the decisions looks all the same.
+        hints.push(of(Kind::Order, None));
     }
+    notify::send_all(&mut *tx, &hints).await?;
     tx.commit().await?;
     Ok(())
 }

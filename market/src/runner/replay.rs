@@ -10,8 +10,7 @@ use store::{PgPool, orders, trades};
 
 use super::slot_book::{Effects, SlotBook};
 use super::{Members, REPLAY_PAGE};
-use crate::rules::SlotRules;
-use crate::validate::SlotTerms;
+use crate::terms;
 
 /// A slot whose commands lead to exactly the trades that are stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,10 +98,8 @@ pub(super) async fn rebuild(
     mut tell: impl FnMut(i64, Effects),
 ) -> anyhow::Result<SlotBook> {
     let id = &community.community_id;
-    let tariff = communities::tariff_at(pool, id, slot_start).await?;
-    let gate_closure = SlotRules::of(community).gate_closure(slot_start);
-    let terms = SlotTerms::new(gate_closure, &tariff, community.max_order)?;
-    let mut book = SlotBook::new(slot_start, terms);
+    let loaded = terms::of_slot(pool, community, slot_start, &members.zones).await?;
+    let mut book = SlotBook::new(slot_start, loaded.terms);
     let mut last_seq = 0;
     loop {
         let page = orders::accepted_of_slot(pool, id, slot_start, last_seq, REPLAY_PAGE).await?;
@@ -110,7 +107,7 @@ pub(super) async fn rebuild(
             last_seq = command.accepted_seq.unwrap_or(last_seq);
             tell(last_seq, book.replay(command, last_seq, members)?);
         }
-        if page.is_empty() {
+        if i64::try_from(page.len())? < REPLAY_PAGE {
             return Ok(book);
         }
     }

@@ -183,10 +183,12 @@ impl SlotBook {
         Some(Trade { bid_id, offer_id, buyer, buyer_site, seller, seller_site, energy, price })
     }
 
-    /// What an open bid may still cost, fees included; nothing for an offer.
-    pub(super) fn exposure(&self, row: &OrderRow) -> Result<Money, Overflow> {
+    /// What an open bid of a zone may still cost, fees included; nothing for an offer.
+    pub(super) fn exposure(&self, zone: usize, row: &OrderRow) -> Result<Money, Overflow> {
         match row.order.side {
-            Side::Bid if row.status == OrderStatus::Open => self.terms.cost(row.remaining, row.order.limit),
+            Side::Bid if row.status == OrderStatus::Open => {
+                self.terms.cost(zone, row.remaining, row.order.limit)
+            }
             _ => Ok(Money::ZERO),
         }
     }

@@ -33,8 +33,12 @@ pub struct SlotResult {
     pub closing_price_micro_per_kwh: Option<i64>,
     /// What was bought from the grid, in Wh.
     pub grid_import_wh: i64,
-    /// What was sold to the grid, in Wh.
+    /// What was left for the grid, in Wh.
     pub grid_export_wh: i64,
+    /// The part of it beyond the export limit, which earned nothing, in Wh.
+    pub curtailed_wh: i64,
+    /// The part of what was bought from the grid beyond the import limit, in Wh.
+    pub over_limit_wh: i64,
 }
 
 impl SlotResult {
@@ -52,6 +56,8 @@ impl SlotResult {
             closing_price_micro_per_kwh: None,
             grid_import_wh: 0,
             grid_export_wh: 0,
+            curtailed_wh: 0,
+            over_limit_wh: 0,
         }
     }
 
@@ -123,8 +129,12 @@ pub struct Kpis {
     pub closing_wh: i64,
     /// What was bought from the grid, in Wh.
     pub grid_import_wh: i64,
-    /// What was sold to the grid, in Wh.
+    /// What was left for the grid, in Wh.
     pub grid_export_wh: i64,
+    /// The part of it beyond the export limit, which earned nothing, in Wh.
+    pub curtailed_wh: i64,
+    /// The part of what was bought from the grid beyond the import limit, in Wh.
+    pub over_limit_wh: i64,
     /// The sites' own and their neighbours' energy that they used, in Wh.
     pub local_used_wh: i64,
     /// Their production that was used locally, in Wh.
@@ -183,6 +193,8 @@ impl Kpis {
         self.closing_wh += slot.closing_wh;
         self.grid_import_wh += slot.grid_import_wh;
         self.grid_export_wh += slot.grid_export_wh;
+        self.curtailed_wh += slot.curtailed_wh;
+        self.over_limit_wh += slot.over_limit_wh;
         // Who sold more than it had buys the rest from the grid, so that both can exceed what was
         // metered; no share leaves the range from none to all.
         self.local_used_wh += (slot.consumption_wh - slot.grid_import_wh).max(0);

@@ -1,5 +1,7 @@
 //! The money of a simulation, exact in nano-currency; over all accounts it sums to zero.
 
+use domain::apportion::pro_rata;
+use domain::grid::GridLimits;
 use domain::order::Side;
 use domain::tariff::Tariff;
 use domain::units::{Energy, Overflow, Price};
@@ -17,6 +19,13 @@ struct Account {
     base_nano: i128,
     bought_wh: i64,
     sold_wh: i64,
+}
+
+/// What flowed in a slot beyond the grid limits, in Wh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BeyondLimits {
+    pub(super) curtailed_wh: i64,
+    pub(super) over_limit_wh: i64,
 }
 
 /// All accounts.
@@ -63,15 +72,25 @@ impl Ledger {
         Ok(())
     }
 
-    /// Books what is left of each site's net export at the tariffs, against the grid.
-    pub(super) fn residuals(&mut self, net_export: &[Energy]) -> Result<(), Overflow> {
-        for (account, net) in self.sites.iter_mut().zip(net_export) {
+    /// Books what is left of each site's net export at the tariffs, against the grid. Export beyond the limit
+    /// earns nothing, each site's in proportion to what it has left.
+    pub(super) fn residuals(
+        &mut self,
+        net_export: &[Energy],
+        limits: GridLimits,
+    ) -> Result<BeyondLimits, Overflow> {
+        let left: Vec<i64> = net_export.iter().map(|net| net.wh().max(0)).collect();
+        let drawn_wh: i64 = net_export.iter().map(|net| net.wh().saturating_neg().max(0)).sum();
+        let excess = |wh: i64, limit: Option<Energy>| limit.map_or(0, |limit| (wh - limit.wh()).max(0));
+        let curtailed_wh = excess(left.iter().sum(), limits.export);
+        let curtailed = pro_rata(&left, curtailed_wh);
+        for ((account, net), curtailed) in self.sites.iter_mut().zip(net_export).zip(curtailed) {
             let price = if net.is_negative() { self.tariff.retail() } else { self.tariff.feed_in() };
-            let amount = nano(price, *net)?;
+            let amount = nano(price, net.checked_sub(Energy::from_wh(curtailed))?)?;
             account.net_nano += amount;
             self.grid_nano -= amount;
         }
-        Ok(())
+        Ok(BeyondLimits { curtailed_wh, over_limit_wh: excess(drawn_wh, limits.import) })
     }
 
     /// Notes what the meters alone would have cost: import at retail, export at feed-in.

@@ -4,10 +4,11 @@ use std::fmt::{Display, Write};
 
 use chrono::SecondsFormat;
 
-use super::{MemberResult, Simulated};
+use super::{Batteries, MemberResult, Simulated};
+use crate::words::counted;
 
 const CSV_HEADER: &str = "slot_start,consumption_wh,production_wh,import_wh,export_wh,trades,traded_wh,\
-closing_wh,closing_price_micro_per_kwh,grid_import_wh,grid_export_wh";
+closing_wh,closing_price_micro_per_kwh,grid_import_wh,grid_export_wh,curtailed_wh,over_limit_wh";
 
 /// One JSON object, on one line. Money is decimal strings of nano-currency, shares are numbers or null.
 #[must_use]
@@ -20,7 +21,8 @@ pub fn json(simulated: &Simulated) -> String {
          \"self_sufficiency\":{},\"self_consumption\":{},\"local_share\":{},\
          \"welfare_nano\":\"{}\",\"optimum_nano\":\"{}\",\"welfare_share\":{},\
          \"mean_price_micro_per_kwh\":{},\"base_cost_nano\":\"{}\",\"cost_nano\":\"{}\",\"savings_nano\":\"{}\",\
-         \"savings_percent\":{},\"money_sum_nano\":{},\"members\":[{}]}}\n",
+         \"savings_percent\":{},\"preset\":\"{}\",\"forecast\":\"{}\",{},\"curtailed_wh\":{},\
+         \"over_limit_wh\":{},\"money_sum_nano\":{},\"members\":[{}]}}\n",
         simulated.mechanism.as_str(),
         k.slots,
         simulated.members.len(),
@@ -42,9 +44,37 @@ pub fn json(simulated: &Simulated) -> String {
         k.cost_nano,
         k.savings_nano,
         number(k.savings_percent()),
+        simulated.preset.as_str(),
+        simulated.forecast.as_str(),
+        battery_json(simulated),
+        k.curtailed_wh,
+        k.over_limit_wh,
         k.money_sum_nano,
         members.join(",")
     )
+}
+
+fn battery_json(simulated: &Simulated) -> String {
+    let used = &simulated.battery;
+    let mode = used.batteries.as_str();
+    if used.batteries == Batteries::None {
+        return format!("\"batteries\":\"{mode}\",\"battery\":null");
+    }
+    let cost =
+        |(batteries, nano): &(Batteries, i128)| format!("\"cost_{}_nano\":\"{nano}\"", batteries.as_str());
+    let mut fields: Vec<String> = [
+        ("count", i64::try_from(used.count).unwrap_or(i64::MAX)),
+        ("stored_before_wh", used.stored_before_wh),
+        ("charged_wh", used.charged_wh),
+        ("discharged_wh", used.discharged_wh),
+        ("loss_wh", used.loss_wh),
+        ("stored_after_wh", used.stored_after_wh),
+    ]
+    .iter()
+    .map(|(name, wh)| format!("\"{name}\":{wh}"))
+    .collect();
+    fields.extend(simulated.compared.iter().map(cost));
+    format!("\"batteries\":\"{mode}\",\"battery\":{{{}}}", fields.join(","))
 }
 
 fn member_json(member: &MemberResult) -> String {
@@ -68,18 +98,18 @@ pub fn text(simulated: &Simulated) -> String {
     let percent =
         |share: Option<f64>| share.map_or("none".to_owned(), |share| format!("{:.1} %", share * 100.0));
     let mut text = format!(
-        "{} sites, {} slots, mechanism {}\n\
-         used {} Wh, produced {} Wh; traded {} Wh in {} trades, {} Wh in the closing auction\n\
+        "{}, {}, mechanism {}\n\
+         used {} Wh, produced {} Wh; traded {} Wh in {}, {} Wh in the closing auction\n\
          from the grid {} Wh, to the grid {} Wh\n\
          self-sufficiency {}, self-consumption {}, local share {}\n\
          gains {} of {} nano-currency, {} of the optimum; mean price {} micro-currency per kWh\n",
-        simulated.members.len(),
-        k.slots,
+        counted(simulated.members.len(), "site"),
+        counted(k.slots, "slot"),
         simulated.mechanism.as_str(),
         k.consumption_wh,
         k.production_wh,
         k.traded_wh,
-        k.trades,
+        counted(k.trades, "trade"),
         k.closing_wh,
         k.grid_import_wh,
         k.grid_export_wh,
@@ -91,6 +121,37 @@ pub fn text(simulated: &Simulated) -> String {
         percent(k.welfare_share()),
         or_null(k.mean_price_micro_per_kwh),
     );
+    if k.curtailed_wh > 0 || k.over_limit_wh > 0 {
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "beyond the grid limits: {} Wh of export curtailed, {} Wh of import stated",
+            k.curtailed_wh, k.over_limit_wh
+        );
+    }
+    let used = &simulated.battery;
+    if used.batteries != Batteries::None {
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{} batteries ({}): {} Wh in, {} Wh out, {} Wh lost, {} Wh stored, {} Wh at the start",
+            used.count,
+            used.batteries.as_str(),
+            used.charged_wh,
+            used.discharged_wh,
+            used.loss_wh,
+            used.stored_after_wh,
+            used.stored_before_wh
+        );
+        for (batteries, cost_nano) in &simulated.compared {
+            let gain = cost_nano - k.cost_nano;
+            let _ = writeln!(
+                text,
+                "with batteries \"{}\" all would have paid {gain} nano-currency more",
+                batteries.as_str()
+            );
+        }
+    }
     for member in &simulated.members {
         let savings = member.savings_nano();
         // Writing to a string cannot fail.
@@ -112,7 +173,7 @@ pub fn csv(simulated: &Simulated) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(
             csv,
-            "{},{},{},{},{},{},{},{},{price},{},{}",
+            "{},{},{},{},{},{},{},{},{price},{},{},{},{}",
             slot.slot_start.to_rfc3339_opts(SecondsFormat::Secs, true),
             slot.consumption_wh,
             slot.production_wh,
@@ -122,7 +183,9 @@ pub fn csv(simulated: &Simulated) -> String {
             slot.traded_wh,
             slot.closing_wh,
             slot.grid_import_wh,
-            slot.grid_export_wh
+            slot.grid_export_wh,
+            slot.curtailed_wh,
+            slot.over_limit_wh
         );
     }
     csv

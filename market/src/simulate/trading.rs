@@ -3,11 +3,10 @@
 use domain::ids::OrderId;
 use domain::order::{Side, TimeInForce};
 use domain::units::{Energy, Price};
+use pilot::ramp::STEPS;
 
 use super::{Settings, SimulateError};
-use crate::autopilot::ramp::{Preset, STEPS};
 use crate::book::{Book, BookOrder, Event, Owner};
-use crate::forecast::share;
 
 /// A trade between two sites, by their places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,24 +17,23 @@ pub(super) struct SiteTrade {
     pub(super) price: Price,
 }
 
-/// Trades what the sites expect to have left over (positive) or to lack (negative). In each step they
+/// Trades what the sites want to sell (positive) or to buy (negative), in Wh. In each step they
 /// arrive in another order, which `seed` decides.
 pub(super) fn continuous(
-    expected: &[Energy],
+    wanted_wh: &[i64],
     settings: &Settings,
     seed: u64,
 ) -> Result<Vec<SiteTrade>, SimulateError> {
     let (lowest, highest) = (settings.tariff.lowest_limit(), settings.tariff.highest_limit()?);
     let (mut book, mut events) = (Book::new(), Vec::new());
     for step in 0..STEPS {
-        for site in arrival(expected.len(), seed.wrapping_mul(4).wrapping_add(step.into())) {
-            let net = expected[site];
-            let side = if net.is_negative() { Side::Bid } else { Side::Offer };
-            let wh = share(net, settings.forecast_share_percent).wh();
+        for site in arrival(wanted_wh.len(), seed.wrapping_mul(4).wrapping_add(step.into())) {
+            let wh = wanted_wh[site];
+            let side = if wh < 0 { Side::Bid } else { Side::Offer };
             if wh == 0 {
                 continue;
             }
-            let limit = Preset::HandsOff.limit(side, step, lowest, highest);
+            let limit = settings.preset.limit(side, step, lowest, highest);
             let (order_id, owner) = (OrderId(number(site)), Owner(owner(site)));
             let energy = Energy::from_wh(wh.saturating_abs());
             if step == 0 {
@@ -91,16 +89,16 @@ mod tests {
         let price = Price::from_micro_per_kwh;
         let tariff = Tariff::new(price(320_000), price(80_000), price(30_000), price(2_000)).unwrap();
         let mechanism = Mechanism::ContinuousDoubleAuction;
-        let settings = Settings { mechanism, tariff, days: None, forecast_share_percent: 50 };
-        let expected = [600, -100, -100, 0].map(Energy::from_wh);
-        let trades = continuous(&expected, &settings, 7).unwrap();
+        let settings = Settings::new(mechanism, tariff);
+        let wanted_wh = [300, -50, -50, 0];
+        let trades = continuous(&wanted_wh, &settings, 7).unwrap();
         assert_eq!(trades.len(), 2);
         for trade in &trades {
             assert_eq!((trade.seller, trade.energy.wh()), (0, 50));
             assert!([1, 2].contains(&trade.buyer));
             assert_eq!(trade.price, price(184_000), "both have conceded half when they meet");
         }
-        assert_eq!(continuous(&expected, &settings, 7).unwrap(), trades);
+        assert_eq!(continuous(&wanted_wh, &settings, 7).unwrap(), trades);
     }
 
     #[test]

@@ -127,7 +127,7 @@ impl World {
         let sent = commands::send(&self.pool, self.id(), &command).await.unwrap();
         match sent {
             commands::Sent::New(row) | commands::Sent::Repeated(row) => OrderId(row.command_id),
-            commands::Sent::Reused => panic!("client id {client} was used before"),
+            other => panic!("client id {client}: {other:?}"),
         }
     }
 
@@ -135,6 +135,25 @@ impl World {
     pub async fn decision(&self, order: OrderId) -> (String, Option<String>) {
         let row = commands::find(&self.pool, self.id(), order.0).await.unwrap().unwrap();
         (row.status, row.refusal_code)
+    }
+
+    /// Lets site 0 sell 300 Wh to site 1 for slot 1, which must be open.
+    pub async fn sell_300_wh(&self) {
+        let gtg = TimeInForce::GoodTillGate;
+        self.order(0, "a", slot(1), (Side::Offer, 300, 100_000), gtg).await;
+        self.order(1, "b", slot(1), (Side::Bid, 300, 100_000), gtg).await;
+        self.runner().tick().await.unwrap();
+    }
+
+    /// The readings of slots 0 to 3 after [`Self::sell_300_wh`]: site 0 exports 300 Wh a slot, site 1 uses 50 Wh a slot,
+    /// but its boundary 2, which would have sequence 3, is missing.
+    pub async fn read_all_but_one(&self) {
+        for boundary in 0..5 {
+            self.read(0, boundary, 1 + boundary, 0, 300 * boundary).await;
+        }
+        for (boundary, seq) in [(0, 1), (1, 2), (3, 4), (4, 5)] {
+            self.read(1, boundary, seq, 50 * boundary, 0).await;
+        }
     }
 
     /// Stores a reading of site `site` at the boundary before slot `boundary`, as ingest does.

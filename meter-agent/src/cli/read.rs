@@ -10,11 +10,13 @@ use serde_json::{Map, Value, json};
 use service::lifecycle::Shutdown;
 use tokio::sync::Mutex;
 
-use crate::modbus::{Bus, BusTiming, Endpoint, ExceptionClass, ModbusMeter, SharedBus};
+use crate::modbus::{Bus, BusError, BusTiming, Endpoint, ExceptionClass, ModbusMeter, SharedBus};
 use crate::mqtt_device::{self, Hub, MqttMeter};
 use crate::source::{MeterSource, Sample, SourceError};
 use crate::sunspec::{Detail, SunSpecMeter};
 use crate::template::{Library, RegistersFrom, Template};
+
+const BROKER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Options of `meter-agent read`.
 #[derive(Debug, clap::Args)]
@@ -49,11 +51,15 @@ pub(super) async fn read(args: &ReadArgs, clock: Clock) -> anyhow::Result<()> {
     if template.sunspec.is_some() {
         let bus = bus(args, &template)?;
         let unit = args.unit.unwrap_or_else(|| template.default_unit());
-        let mut meter =
-            SunSpecMeter::new(bus, unit, template.clone(), clock).ok_or_else(|| wrong(args, &template))?;
+        let mut meter = SunSpecMeter::new(bus, unit, template.clone(), clock)
+            .ok_or_else(|| wrong(args, &template))?
+            .assuming();
         let sample = meter.read(now, patience).await?;
         let details = meter.details().await;
         return super::print_report(&report(&sample, &template, &details), args.json);
+    }
+    if template.mqtt.is_some() && matches!(args.endpoint, Endpoint::Mqtt { .. }) {
+        broker_is_there(&args.endpoint).await?;
     }
     let shutdown = Shutdown::new();
     let mut source = source(args, template.clone(), clock.clone(), &shutdown)?;
@@ -63,6 +69,18 @@ pub(super) async fn read(args: &ReadArgs, clock: Clock) -> anyhow::Result<()> {
         sample = through_sunspec(args, &template, clock).await.unwrap_or(sample);
     }
     super::print_report(&report(&sample?, &template, &[]), args.json)
+}
+
+/// Says at once what would otherwise look like a device that says nothing.
+async fn broker_is_there(endpoint: &Endpoint) -> Result<(), SourceError> {
+    let connect = tokio::net::TcpStream::connect(endpoint.address());
+    let reason = match tokio::time::timeout(BROKER_TIMEOUT, connect).await {
+        Ok(Ok(_)) => return Ok(()),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "no answer".to_owned(),
+    };
+    let reason = format!("{reason}: is the broker running, and is that its address and port?");
+    Err(BusError::Connect { endpoint: endpoint.to_string(), reason }.into())
 }
 
 /// Whether the device answers, but has none of the template's registers.
@@ -120,11 +138,13 @@ fn source(
 ) -> anyhow::Result<Box<dyn MeterSource>> {
     let wrong = || wrong(args, &template);
     if template.mqtt.is_some() {
-        let prefix =
-            args.topic.as_deref().ok_or_else(|| anyhow::anyhow!("--topic is missing for {}", template.id))?;
         if !matches!(args.endpoint, Endpoint::Mqtt { .. }) {
             return Err(wrong());
         }
+        let id = &template.id;
+        let prefix = args.topic.as_deref().ok_or_else(|| {
+            anyhow::anyhow!("{id} is read over MQTT: say with --topic what its device's topics begin with")
+        })?;
         let topics: BTreeSet<String> = mqtt_device::topics(&template, prefix)?;
         let hub = Arc::new(Hub::new(clock, topics));
         let client_id = format!("meter-agent-read-{}", std::process::id());

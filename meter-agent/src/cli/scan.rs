@@ -38,7 +38,7 @@ pub(super) async fn scan(args: &ScanArgs) -> anyhow::Result<()> {
         anyhow::bail!("only Modbus endpoints can be scanned, which {} is not", args.endpoint);
     }
     let template = Library::embedded()?.get("sunspec")?;
-    let mut bus = Bus::new(args.endpoint.clone(), BusTiming::from(&quirks));
+    let mut bus = Bus::new(args.endpoint.clone(), BusTiming::from(&quirks)).without_backoff();
     let mut found = Vec::new();
     for unit in units {
         if let Some(report) = ask(&mut bus, unit, &template).await? {

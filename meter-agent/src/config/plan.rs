@@ -9,12 +9,14 @@ use chrono::TimeDelta;
 use domain::ids::{AgentId, CommunityId, InvalidId, MeterId, SiteId};
 use domain::slot::{InvalidSlotLength, SlotLength};
 
+use super::adapt::{CurtailPlan, adapt};
 use super::{AgentConfig, DeviceConfig};
+use crate::curtail::CurtailError;
 use crate::modbus::{Endpoint, InvalidEndpoint};
 use crate::mqtt_device::{self, InvalidTopic};
 use crate::poll::PollTiming;
 use crate::publish::WindowLimits;
-use crate::template::{Library, Template, UnknownTemplate};
+use crate::template::{InvalidTemplate, Library, Template, UnknownTemplate};
 
 /// More devices than one agent can read in a boundary's tolerance.
 const MAX_DEVICES: usize = 1_000;
@@ -78,6 +80,12 @@ pub enum DeviceProblem {
     /// A key is missing or of no use.
     #[error("{0}")]
     Key(&'static str),
+    /// Its template cannot be used with what the configuration puts elsewhere.
+    #[error(transparent)]
+    Adapted(#[from] InvalidTemplate),
+    /// Its power cannot be limited.
+    #[error(transparent)]
+    Curtail(#[from] CurtailError),
     /// Something is there twice.
     #[error("{0} is used by another device already")]
     Twice(&'static str),
@@ -113,6 +121,10 @@ pub struct DevicePlan {
     pub template: Arc<Template>,
     /// How it is reached.
     pub access: Access,
+    /// Whether the configuration put values of its template elsewhere.
+    pub is_adapted: bool,
+    /// The limit of its power that is kept, if there is one.
+    pub curtail: Option<CurtailPlan>,
 }
 
 /// An agent that can be run.
@@ -177,6 +189,13 @@ impl AgentPlan {
                 problem,
             })?);
         }
+        adapt(config, &mut devices)?;
+        if config.metrics_file.as_ref().is_some_and(|file| file.extension().is_none_or(|end| end != "prom")) {
+            return Err(InvalidAgent::Range {
+                key: "metrics_file",
+                range: "a file whose name ends in .prom",
+            });
+        }
         Ok(Self {
             community_id: CommunityId::new(&config.community_id)?,
             agent_id: AgentId::new(&config.agent_id)?,
@@ -228,7 +247,7 @@ fn check_device(device: &DeviceConfig, library: &Library) -> Result<DevicePlan, 
         Access::Modbus { endpoint, unit: device.unit.unwrap_or_else(|| template.default_unit()) }
     };
     let (meter_id, site_id) = (MeterId::new(&device.meter_id)?, SiteId::new(&device.site_id)?);
-    Ok(DevicePlan { meter_id, site_id, template, access })
+    Ok(DevicePlan { meter_id, site_id, template, access, is_adapted: false, curtail: None })
 }
 
 /// What must not be there twice.
@@ -305,6 +324,7 @@ mod tests {
             ("slot_length_s = 900", "slot_length_s = 7", "slot of 7 s"),
             ("slot_length_s = 900", "slot_length_s = 900\nread_tolerance_ms = 900000", "read_tolerance_ms"),
             ("agent-1", "agent 1", "agent id"),
+            ("slot_length_s = 900", "slot_length_s = 900\nmetrics_file = \"/tmp/agent.txt\"", "metrics_file"),
         ];
         for (from, to, named) in cases {
             let error = check(&GOOD.replace(from, to)).unwrap_err();

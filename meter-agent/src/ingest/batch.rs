@@ -6,10 +6,10 @@ use chrono::{DateTime, Utc};
 use domain::ids::{AgentId, CommunityId, MeterId};
 use store::notify::{Event, Kind};
 use store::readings::{self, NewReading, Quarantined, SequenceKey};
-use store::{PgPool, StoreError, agents, notify};
+use store::{PgPool, StoreError, agents, device_events, notify};
 
 use super::judge::{Good, Judged};
-use super::{Refusal, sequence};
+use super::{Refusal, health, sequence};
 use crate::wire::Acknowledgement;
 
 /// Hints for more boundaries than this are one hint for all.
@@ -49,6 +49,7 @@ pub(super) async fn store(
     if !refused.is_empty() {
         stored.quarantined = readings::quarantine(&mut *tx, community, &refused).await?;
     }
+    device_events::insert(&mut *tx, community, &health::of_records(&fitting)).await?;
     stored.new = inserted.stored;
     let seen: BTreeSet<AgentId> = fitting.into_iter().map(|good| good.agent).collect();
     agents::seen(&mut *tx, community, &seen.into_iter().collect::<Vec<_>>(), now).await?;

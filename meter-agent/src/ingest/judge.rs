@@ -1,6 +1,7 @@
 //! What each message is worth, by itself: pure, and the part that costs time.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::{AgentId, CommunityId};
@@ -11,10 +12,14 @@ use store::readings::{NewReading, Quarantined, SequenceKey};
 use super::directory::Known;
 use super::{Message, Outcome, Refusal};
 use crate::ocmf::{self, OcmfError, ParsedRecord, RecordHash};
-use crate::wire::{parse_enrolment_topic, parse_readings_topic};
+use crate::wire::{parse_enrolment_topic, parse_health_topic, parse_readings_topic};
 
 /// How far an agent's clock may be ahead of ours.
 const CLOCK_SKEW: TimeDelta = TimeDelta::seconds(60);
+/// More threads than one batch is worth.
+const MAX_THREADS: usize = 8;
+/// Fewer messages are not worth a thread of their own.
+const LEAST_PART: usize = 32;
 /// What is kept of a message that is too large for a record.
 const KEPT_BYTES: usize = 16 * 1024;
 
@@ -32,6 +37,8 @@ pub(super) struct Good {
     pub(super) agent: AgentId,
     pub(super) previous: RecordHash,
     pub(super) reading: NewReading,
+    /// Flags that an operator should see.
+    pub(super) flags: Vec<String>,
 }
 
 impl Good {
@@ -73,14 +80,42 @@ pub(super) fn by_community(
                 sorted.entry(community.clone()).or_default().push(Addressed { community, agent, payload });
             }
             None if parse_enrolment_topic(&message.topic).is_some() => {}
+            None if parse_health_topic(&message.topic).is_some() => {}
             None => outcome.held += 1,
         }
     }
     sorted
 }
 
+/// Judges a batch on as many threads as there are cores, since verifying signatures is what takes the time.
+///
+/// # Errors
+/// If a thread panicked.
+pub(super) async fn in_parallel(
+    known: Arc<Known>,
+    mut messages: Vec<Addressed>,
+    now: DateTime<Utc>,
+) -> Result<Judged, tokio::task::JoinError> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+    let part = messages.len().div_ceil(threads).max(LEAST_PART);
+    let mut running = Vec::with_capacity(threads);
+    while !messages.is_empty() {
+        let rest = messages.split_off(part.min(messages.len()));
+        let (known, messages) = (known.clone(), std::mem::replace(&mut messages, rest));
+        running.push(tokio::task::spawn_blocking(move || judge(&known, messages, now)));
+    }
+    let mut judged = Judged::default();
+    for part in running {
+        let part = part.await?;
+        judged.good.extend(part.good);
+        judged.quarantined.extend(part.quarantined);
+        judged.held += part.held;
+    }
+    Ok(judged)
+}
+
 /// Judges each message by itself.
-pub(super) fn judge(known: &Known, messages: Vec<Addressed>, now: DateTime<Utc>) -> Judged {
+fn judge(known: &Known, messages: Vec<Addressed>, now: DateTime<Utc>) -> Judged {
     let mut judged = Judged::default();
     for message in messages {
         match one(known, &message, now) {
@@ -141,6 +176,7 @@ fn one(known: &Known, message: &Addressed, now: DateTime<Utc>) -> Result<Option<
             record_sha256: ocmf::sha256(text),
             reading: parsed.reading.clone(),
         },
+        flags: parsed.quality.iter().filter(|flag| is_event(flag)).cloned().collect(),
     };
     match time_is_wrong(&parsed, known.slot_length, now) {
         Some(refusal) => Err((refusal, Some(good.key()))),

@@ -5,6 +5,8 @@
 //! and the connection is closed after everything but a proper answer. A call that is dropped half
 //! way closes the connection too.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
@@ -12,12 +14,19 @@ use tokio_modbus::client::{Client, Context};
 use tokio_modbus::slave::{Slave, SlaveContext};
 use tokio_modbus::{Request, Response};
 
+use super::patience::Patience;
 use super::{Endpoint, line};
 use crate::template::{Function, Quirks};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Devices and routers forget idle connections without a word; ours is closed before that.
 const IDLE_CLOSE: Duration = Duration::from_secs(45);
+/// An endpoint that has failed is waited for if it is for no longer than this.
+const SHORT_WAIT: Duration = Duration::from_secs(1);
+
+/// A device that does not answer another number of registers this often in a row never does. By then the line has
+/// been silent for longer than any answer takes.
+const MAX_SILENCES: u8 = 2;
 
 /// How an endpoint wants to be spoken to.
 #[derive(Debug, Clone, Copy)]
@@ -163,8 +172,12 @@ pub struct Bus {
     connection: Option<Context>,
     /// When the last request was sent that has no proper answer.
     unanswered_since: Option<Instant>,
+    /// On serial framing, units that owe an answer, so that what they say next may be that one; and how often
+    /// they were silent since when asked which it is.
+    owing: BTreeMap<u8, u8>,
     last_used: Instant,
     last_unit: Option<u8>,
+    patience: Patience,
 }
 
 impl Bus {
@@ -176,9 +189,26 @@ impl Bus {
             timing,
             connection: None,
             unanswered_since: None,
+            owing: BTreeMap::new(),
             last_used: Instant::now(),
             last_unit: None,
+            patience: Patience::new(0),
         }
+    }
+
+    /// The same connection, its tries after failures spread by `seed`.
+    #[must_use]
+    pub fn with_jitter(mut self, seed: u64) -> Self {
+        self.patience = Patience::new(seed);
+        self
+    }
+
+    /// The same connection, opened as often as it is asked for: for looking for units, most of which are not
+    /// there.
+    #[must_use]
+    pub fn without_backoff(mut self) -> Self {
+        self.patience = Patience::none();
+        self
     }
 
     /// Makes the connection at least as patient as `timing`.
@@ -198,14 +228,118 @@ impl Bus {
         address: u16,
         count: u16,
     ) -> Result<Vec<u16>, BusError> {
+        let mut words = self.ask(unit, function, address, count).await?;
+        let Some(silences) = self.owing.get(&unit).copied() else { return Ok(words) };
+        if silences < MAX_SILENCES {
+            words = match self.confirmed(unit, function, address, words).await {
+                Err(error @ BusError::Timeout { .. }) => {
+                    self.owing.insert(unit, silences + 1);
+                    return Err(error);
+                }
+                words => words?,
+            };
+        }
+        self.owing.remove(&unit);
+        Ok(words)
+    }
+
+    /// The words, if they are the answer to the request just made and not to an earlier one, which on serial
+    /// framing looks the same. A request for another number of words tells: were it a step behind, its answer
+    /// would have as many words as those before.
+    async fn confirmed(
+        &mut self,
+        unit: u8,
+        function: Function,
+        address: u16,
+        words: Vec<u16>,
+    ) -> Result<Vec<u16>, BusError> {
+        let count = u16::try_from(words.len()).unwrap_or(u16::MAX);
+        let other = if count > 1 { count - 1 } else { count + 1 };
+        match self.ask(unit, function, address, other).await {
+            Ok(_) => Ok(words),
+            // A refusal may be that of the request before: then the answer to this one has too few words.
+            Err(error) if error.exception().is_some() => self.ask(unit, function, address, count).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn ask(
+        &mut self,
+        unit: u8,
+        function: Function,
+        address: u16,
+        count: u16,
+    ) -> Result<Vec<u16>, BusError> {
+        let request = || match function {
+            Function::Holding => Request::ReadHoldingRegisters(address, count),
+            Function::Input => Request::ReadInputRegisters(address, count),
+        };
+        let accept = |response| match response {
+            Response::ReadHoldingRegisters(words) | Response::ReadInputRegisters(words)
+                if words.len() == usize::from(count) =>
+            {
+                Ok(words)
+            }
+            _ => Err(format!("not {count} words")),
+        };
+        self.call(unit, address, count, request, accept).await
+    }
+
+    /// Writes registers of a unit (function 16). Writing the same again must be harmless: a connection that
+    /// turns out to be broken is renewed once.
+    ///
+    /// # Errors
+    /// As [`Bus::read`].
+    pub async fn write(&mut self, unit: u8, address: u16, words: &[u16]) -> Result<(), BusError> {
+        let count = u16::try_from(words.len()).unwrap_or(u16::MAX);
+        let request = || Request::WriteMultipleRegisters(address, Cow::Owned(words.to_vec()));
+        let accept = |response| match response {
+            Response::WriteMultipleRegisters(at, written) if (at, written) == (address, count) => Ok(()),
+            _ => Err(format!("not the confirmation of {count} words at register {address}")),
+        };
+        self.call(unit, address, count, request, accept).await
+    }
+
+    async fn call<T>(
+        &mut self,
+        unit: u8,
+        address: u16,
+        count: u16,
+        request: impl Fn() -> Request<'static>,
+        accept: impl Fn(Response) -> Result<T, String>,
+    ) -> Result<T, BusError> {
         if self.last_used.elapsed() > IDLE_CLOSE {
             self.close();
         }
         let reused = self.connection.is_some();
-        match self.read_once(unit, function, address, count).await {
-            Err(BusError::Broken { .. }) if reused => self.read_once(unit, function, address, count).await,
-            result => result,
+        if !reused {
+            self.wait_after_failures().await?;
         }
+        let result = match self.call_once(unit, address, count, request(), &accept).await {
+            Err(BusError::Broken { .. }) if reused => {
+                self.call_once(unit, address, count, request(), &accept).await
+            }
+            result => result,
+        };
+        match &result {
+            Ok(_) | Err(BusError::Exception { .. }) => self.patience.answered(),
+            Err(BusError::Connect { .. } | BusError::Broken { .. }) => self.patience.failed(Instant::now()),
+            // A serial line is always open, however many of its units are dead.
+            Err(_) if self.endpoint.is_serial() => {}
+            Err(BusError::Timeout { .. } | BusError::Answer { .. }) => self.patience.silent(Instant::now()),
+        }
+        result
+    }
+
+    /// Waits for a short time, and gives up at once for a long one: other endpoints are waiting.
+    async fn wait_after_failures(&mut self) -> Result<(), BusError> {
+        let Some(wait) = self.patience.wait(Instant::now()) else { return Ok(()) };
+        if wait > SHORT_WAIT {
+            let reason = format!("it has just failed, the next try is in {} ms", wait.as_millis());
+            return Err(BusError::Connect { endpoint: self.endpoint.to_string(), reason });
+        }
+        sleep(wait).await;
+        Ok(())
     }
 
     /// Closes the connection, for devices that serve one client at a time.
@@ -213,13 +347,14 @@ impl Bus {
         self.connection = None;
     }
 
-    async fn read_once(
+    async fn call_once<T>(
         &mut self,
         unit: u8,
-        function: Function,
         address: u16,
         count: u16,
-    ) -> Result<Vec<u16>, BusError> {
+        request: Request<'static>,
+        accept: &impl Fn(Response) -> Result<T, String>,
+    ) -> Result<T, BusError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => {
@@ -231,11 +366,11 @@ impl Bus {
         };
         self.keep_silence(unit).await;
         self.unanswered_since = Some(Instant::now());
+        let owed = self.owing.contains_key(&unit);
+        if self.endpoint.is_serial() && !owed {
+            self.owing.insert(unit, 0);
+        }
         connection.set_slave(Slave(unit));
-        let request = match function {
-            Function::Holding => Request::ReadHoldingRegisters(address, count),
-            Function::Input => Request::ReadInputRegisters(address, count),
-        };
         let answer = timeout(self.timing.request, connection.call(request)).await;
         self.last_used = Instant::now();
         self.last_unit = Some(unit);
@@ -262,16 +397,14 @@ impl Bus {
                 last: u32::from(address) + u32::from(count.saturating_sub(1)),
                 code: code.into(),
             }),
-            Ok(Ok(Ok(Response::ReadHoldingRegisters(words) | Response::ReadInputRegisters(words))))
-                if words.len() == usize::from(count) =>
-            {
-                Ok(words)
-            }
-            Ok(Ok(Ok(_))) => Err(unfit(format!("not {count} words"))),
+            Ok(Ok(Ok(response))) => accept(response).map_err(unfit),
         };
         if matches!(result, Ok(_) | Err(BusError::Exception { .. })) {
             self.connection = Some(connection);
             self.unanswered_since = None;
+            if !owed {
+                self.owing.remove(&unit);
+            }
         }
         result
     }

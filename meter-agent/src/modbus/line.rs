@@ -22,14 +22,14 @@ pub(super) async fn connect(
 ) -> Result<Context, BusError> {
     let error = |reason: String| BusError::Connect { endpoint: endpoint.to_string(), reason };
     if let Endpoint::Rtu(line) = endpoint {
-        let mut stream = open(line).map_err(|source| error(source.to_string()))?;
+        let mut stream = open(line).map_err(|source| error(serial_reason(line, &source)))?;
         drain(&mut stream, drain_until).await;
         sleep(timing.connect_delay).await;
         return Ok(rtu::attach(stream));
     }
     let mut stream = match timeout(timing.connect, TcpStream::connect(endpoint.address())).await {
-        Err(_) => return Err(error("no answer".to_owned())),
-        Ok(Err(source)) => return Err(error(source.to_string())),
+        Err(_) => return Err(error("no answer: is the address right, and the device on?".to_owned())),
+        Ok(Err(source)) => return Err(error(tcp_reason(&source))),
         Ok(Ok(stream)) => stream,
     };
     // Requests are small and wait for their answers: nothing is gained by holding them back.
@@ -43,6 +43,32 @@ pub(super) async fn connect(
         Endpoint::Tcp { .. } => Ok(tcp::attach(stream)),
         Endpoint::Mqtt { .. } | Endpoint::Rtu(_) => Err(error("no Modbus endpoint over TCP".to_owned())),
     }
+}
+
+/// What a machine that cannot be reached says, and what to look at.
+fn tcp_reason(source: &std::io::Error) -> String {
+    match source.kind() {
+        std::io::ErrorKind::ConnectionRefused => format!(
+            "{source}: nobody listens there; is Modbus enabled in the device, is the port right (502 or 1502, \
+             most often), and is no other client connected?"
+        ),
+        _ => source.to_string(),
+    }
+}
+
+/// What a line that cannot be opened says, and what to look at.
+fn serial_reason(line: &SerialLine, source: &tokio_serial::Error) -> String {
+    use std::io::ErrorKind::{NotFound, PermissionDenied};
+    let advice = match source.kind() {
+        tokio_serial::ErrorKind::NoDevice | tokio_serial::ErrorKind::Io(NotFound) => {
+            "is the adapter plugged in? /dev/serial/by-id names those that are"
+        }
+        tokio_serial::ErrorKind::Io(PermissionDenied) => {
+            "the user of this process may not open it: add it to the group that owns the device, often dialout"
+        }
+        _ => "is it a serial device?",
+    };
+    format!("{source}: {advice} ({})", line.path)
 }
 
 fn open(line: &SerialLine) -> Result<SerialStream, tokio_serial::Error> {

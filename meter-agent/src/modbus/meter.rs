@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 
 use super::blocks::{Block, plan, split, words_of};
 use super::{Bus, ExceptionClass, SharedBus};
-use crate::decode::{DecodeError, Scalar, decode, span_mwh, to_quantity, to_register};
+use crate::decode::{DecodeError, Scalar, WordOrder, decode, span_mwh, to_quantity, to_register};
 use crate::source::{Device, MeterSource, Sample, SourceError};
 use crate::template::{ModbusAccess, PointName, RegisterPoint, Template};
 
@@ -24,6 +24,8 @@ pub struct ModbusMeter {
     access: ModbusAccess,
     /// What is asked for; learns which blocks the device refuses and which points it lacks.
     blocks: Vec<Block>,
+    /// The device has shown wider registers: it must not fall back to the others, which count otherwise.
+    has_wide: bool,
     clock: Clock,
 }
 
@@ -33,7 +35,7 @@ impl ModbusMeter {
     pub fn new(bus: SharedBus, unit: u8, template: Arc<Template>, clock: Clock) -> Option<Self> {
         let access = template.modbus.clone()?;
         let blocks = plan(&access.points, template.quirks.max_block_words, template.quirks.max_gap_words);
-        Some(Self { bus, unit, template, access, blocks, clock })
+        Some(Self { bus, unit, template, access, blocks, has_wide: false, clock })
     }
 
     async fn sample(&mut self) -> Result<Sample, SourceError> {
@@ -45,7 +47,13 @@ impl ModbusMeter {
         }
         let device =
             Device { vendor: self.template.vendor.clone(), model: self.template.model.clone(), serial: None };
-        assemble(&self.access.points, &words?, Sample::empty(device, self.clock.now()))
+        let sample = assemble(&self.access.points, &words?, Sample::empty(device, self.clock.now()));
+        sample.map_err(|error| match error {
+            SourceError::Implausible { point, value, hint, .. } => {
+                SourceError::Implausible { template: self.template.id.clone(), point, value, hint }
+            }
+            other => other,
+        })
     }
 
     /// Reads every block. A block refused because of a register between its values is split, once for
@@ -86,6 +94,7 @@ impl ModbusMeter {
             return Err(error.into());
         }
         self.blocks = done;
+        self.has_wide |= words.keys().any(|name| name.is_wide());
         Ok(words)
     }
 
@@ -93,7 +102,9 @@ impl ModbusMeter {
     fn without(&self, block: &Block) -> Absence {
         let mut points = block.points.iter().filter_map(|name| Some((name, self.access.points.get(name)?)));
         match points.next() {
-            Some((name, point)) if needed(*name, point) => Absence::Matters,
+            Some((name, point)) if needed(*name, point) || (self.has_wide && name.is_wide()) => {
+                Absence::Matters
+            }
             Some((_, point)) if !point.optional => Absence::MayEnd,
             _ => Absence::Stays,
         }
@@ -129,12 +140,13 @@ fn assemble(
     words: &Words,
     mut sample: Sample,
 ) -> Result<Sample, SourceError> {
-    let mut powers = BTreeMap::new();
+    let (mut powers, mut phases_wh) = (BTreeMap::new(), BTreeMap::new());
     for (name, words) in words {
         let Some(point) = points.get(name) else { continue };
         let failed = |error| SourceError::Decode { point: name.as_str(), error };
         let scalar = match decode(words, point.value_type, point.word_order, point.not_available_bits()) {
             Ok(scalar) => scalar,
+            Err(DecodeError::NotAvailable) if is_extra(*name) => continue,
             Err(DecodeError::NotAvailable | DecodeError::NotFinite) if !needed(*name, point) => {
                 sample.quality.push(format!("{}_not_available", name.as_str()));
                 continue;
@@ -142,34 +154,55 @@ fn assemble(
             Err(error) => return Err(failed(error)),
         };
         match name {
-            PointName::ImportEnergy | PointName::ExportEnergy | PointName::ProductionEnergy => {
-                match energy(&mut sample, *name, point, &scalar, words) {
-                    Err(_) if !needed(*name, point) => {
-                        sample.quality.push(format!("{}_implausible", name.as_str()));
-                    }
-                    result => result.map_err(failed)?,
+            name if name.is_energy() => match energy(&mut sample, *name, point, &scalar, words) {
+                Err(_) if !needed(*name, point) => {
+                    sample.quality.push(format!("{}_implausible", name.as_str()));
                 }
+                result => result.map_err(failed)?,
+            },
+            PointName::Serial if is_blank(&scalar, words) => {
+                sample.quality.push("serial_not_available".to_owned());
             }
             PointName::Serial => sample.device.serial = Some(text(&scalar)),
             PointName::Status => status(point, &scalar)?,
             _ => {
                 let value = to_quantity(&scalar, point.scale_pow10, point.unit).map_err(failed)?;
-                plausible(*name, point, value)?;
+                plausible(*name, point, words, value)?;
                 match name {
                     PointName::Voltage => sample.voltage_v = Some(value),
                     PointName::Frequency => sample.frequency_hz = Some(value),
+                    PointName::VoltageOfInverter => stand_in(&mut sample.voltage_v, value),
+                    PointName::FrequencyOfInverter => stand_in(&mut sample.frequency_hz, value),
+                    name if name.is_phase_energy() => drop(phases_wh.insert(*name, value)),
                     _ => drop(powers.insert(*name, value * point.sign.factor())),
                 }
             }
         }
     }
-    let absent = points.keys().filter(|name| !words.contains_key(name));
+    let absent = points.keys().filter(|name| !words.contains_key(name) && !is_extra(**name));
     sample.quality.extend(absent.map(|name| format!("{}_not_available", name.as_str())));
+    let stood_in =
+        [(sample.voltage_v, "voltage_not_available"), (sample.frequency_hz, "frequency_not_available")];
+    for (_, flag) in stood_in.iter().filter(|(value, _)| value.is_some()) {
+        sample.quality.retain(|known| known != flag);
+    }
+    sample.compare_phases(&phases_wh);
     sample.power_w = power(&powers);
     if phases_differ(&powers) {
         sample.quality.push("phase_sum_differs".to_owned());
     }
     Ok(sample)
+}
+
+/// A value that some devices have beside the usual ones: that it is missing says nothing.
+const fn is_extra(name: PointName) -> bool {
+    name.is_wide() || name.is_phase_energy() || name.is_stand_in()
+}
+
+/// Takes the place of a value that was not told; points come in the order of their names' declaration, so
+/// that the value itself was looked at before.
+fn stand_in(place: &mut Option<f64>, value: f64) {
+    *place = place.or(Some(value));
 }
 
 /// A value whose absence makes the whole reading worthless.
@@ -189,14 +222,28 @@ fn energy(
         other => other.clone(),
     };
     let decoded = to_register(&unsigned, point.scale_pow10, point.unit)?;
-    sample.coarsen(decoded.resolution_mwh);
-    sample.raw.insert(name.as_str(), words.iter().map(|word| format!("{word:04X}")).collect());
-    let span_mwh = span_mwh(point.value_type, point.scale_pow10, point.unit);
-    match name {
-        PointName::ImportEnergy => (sample.import, sample.span_mwh[0]) = (Some(decoded.register), span_mwh),
-        PointName::ExportEnergy => (sample.export, sample.span_mwh[1]) = (Some(decoded.register), span_mwh),
-        _ => sample.production = Some(decoded.register),
+    if name.is_wide() && decoded.register.mwh() == 0 {
+        return Ok(());
     }
+    sample.coarsen(decoded.resolution_mwh);
+    let raw = words.iter().map(|word| format!("{word:04X}")).collect();
+    let span_mwh = span_mwh(point.value_type, point.scale_pow10, point.unit);
+    // The wider register comes after the narrow one and takes its place.
+    let name = match name {
+        PointName::ImportEnergy | PointName::ImportEnergyWide => {
+            (sample.import, sample.span_mwh[0]) = (Some(decoded.register), span_mwh);
+            PointName::ImportEnergy
+        }
+        PointName::ExportEnergy | PointName::ExportEnergyWide => {
+            (sample.export, sample.span_mwh[1]) = (Some(decoded.register), span_mwh);
+            PointName::ExportEnergy
+        }
+        _ => {
+            sample.production = Some(decoded.register);
+            PointName::ProductionEnergy
+        }
+    };
+    sample.raw.insert(name.as_str(), raw);
     Ok(())
 }
 
@@ -209,14 +256,39 @@ fn status(point: &RegisterPoint, scalar: &Scalar) -> Result<(), SourceError> {
     }
 }
 
-fn plausible(name: PointName, point: &RegisterPoint, value: f64) -> Result<(), SourceError> {
+fn plausible(name: PointName, point: &RegisterPoint, words: &[u16], value: f64) -> Result<(), SourceError> {
     match point.plausible {
         // A dead phase reads nought, in any word order.
         Some([least, most]) if value != 0.0 && !(least..=most).contains(&value) => {
-            Err(SourceError::Implausible { point: name.as_str(), value })
+            let hint = other_order(point, words, [least, most]);
+            Err(SourceError::Implausible { template: String::new(), point: name.as_str(), value, hint })
         }
         _ => Ok(()),
     }
+}
+
+/// What to try with a value that cannot be: the other word order, if that makes it plausible.
+fn other_order(point: &RegisterPoint, words: &[u16], [least, most]: [f64; 2]) -> String {
+    let (other, name) = match point.word_order {
+        WordOrder::Msw => (WordOrder::Lsw, "lsw"),
+        WordOrder::Lsw => (WordOrder::Msw, "msw"),
+    };
+    let scalar = decode(words, point.value_type, other, point.not_available_bits());
+    let value = scalar.and_then(|scalar| to_quantity(&scalar, point.scale_pow10, point.unit));
+    match value {
+        Ok(value) if words.len() > 1 && (least..=most).contains(&value) => {
+            format!(
+                "; with word_order = \"{name}\" it reads {value}: try that for all its values of several words"
+            )
+        }
+        _ => ": is it the right template, and the right unit?".to_owned(),
+    }
+}
+
+/// Whether a serial number was never written: a number whose bits are all nought, or all one.
+fn is_blank(scalar: &Scalar, words: &[u16]) -> bool {
+    matches!(scalar, Scalar::Integer(_))
+        && (words.iter().all(|word| *word == 0) || words.iter().all(|word| *word == u16::MAX))
 }
 
 fn text(scalar: &Scalar) -> String {
@@ -249,6 +321,7 @@ fn phases_differ(powers: &BTreeMap<PointName, f64>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode::ValueType;
     use crate::template::Library;
 
     fn sample(template: &str, words: &[(PointName, &[u16])]) -> Result<Sample, SourceError> {
@@ -290,9 +363,54 @@ mod tests {
     }
 
     #[test]
+    fn a_serial_number_that_was_never_written_is_unknown() {
+        for blank in [[0, 0], [0xffff, 0xffff]] {
+            let sample = sample("eastron_sdm630", &[IMPORT, EXPORT, (PointName::Serial, &blank)]).unwrap();
+            assert_eq!(sample.device.serial, None);
+        }
+    }
+
+    #[test]
     fn f20_a_wrong_word_order_is_caught_by_the_voltage() {
         let swapped = sample("eastron_sdm630", &[IMPORT, EXPORT, (PointName::Voltage, &[0x8000, 0x4366])]);
-        assert_eq!(swapped.unwrap_err().class(), "implausible");
+        let error = swapped.unwrap_err();
+        assert_eq!(error.class(), "implausible");
+        assert!(error.to_string().contains("word_order = \"lsw\" it reads 230.5"), "{error}");
+    }
+
+    #[test]
+    fn f20_every_wide_voltage_and_frequency_has_a_range_that_tells_the_orders_apart() {
+        for template in Library::embedded().unwrap().iter() {
+            let points = template.modbus.iter().flat_map(|modbus| &modbus.points);
+            let probed = points.filter(|(name, point)| {
+                matches!(name, PointName::Voltage | PointName::Frequency) && point.word_count() > 1
+            });
+            for (name, point) in probed {
+                let id = &template.id;
+                let usual = if *name == PointName::Voltage { 230.0_f64 } else { 50.0 };
+                let [least, most] = point.plausible.unwrap_or_else(|| panic!("{id}: {name:?} has no range"));
+                assert!((least..=most).contains(&usual) && least > 1.0, "{id}: {name:?}");
+                let words = as_words(usual, point);
+                let scalar = decode(&words, point.value_type, other(point.word_order), None);
+                let value = to_quantity(&scalar.unwrap(), point.scale_pow10, point.unit).unwrap();
+                assert!(plausible(*name, point, &words, value).is_err(), "{id}: {name:?} reads {value}");
+            }
+        }
+    }
+
+    fn other(order: WordOrder) -> WordOrder {
+        if order == WordOrder::Msw { WordOrder::Lsw } else { WordOrder::Msw }
+    }
+
+    /// A usual value as the device sends it.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // of a test's small numbers
+    fn as_words(value: f64, point: &RegisterPoint) -> Vec<u16> {
+        let bits = match point.value_type {
+            ValueType::F32 => (value as f32).to_bits(),
+            _ => (value * 10_f64.powi(-point.scale_pow10)) as u32,
+        };
+        let words = [bits >> 16, bits & 0xffff].map(|word| u16::try_from(word).unwrap());
+        if point.word_order == WordOrder::Msw { words.to_vec() } else { vec![words[1], words[0]] }
     }
 
     #[test]
@@ -306,6 +424,32 @@ mod tests {
         let negative =
             sample("huawei_sun2000_meter", &[(PointName::ExportEnergy, &[0xffff, 0xff9c])]).unwrap();
         assert_eq!(negative.export.unwrap().mwh(), 1_000_000); // -100 of 0.01 kWh
+    }
+
+    #[test]
+    fn a_wider_register_counts_where_it_counts() {
+        let zero = [(PointName::ImportEnergy, &[0, 0][..]), (PointName::ExportEnergy, &[0, 0][..])];
+        let wide = [(PointName::ImportEnergyWide, &[0, 0, 0, 15][..])]; // of 10 Wh
+        let sample_of = |words: &[(PointName, &[u16])]| sample("goodwe_et", words).unwrap();
+        let newer = sample_of(&[&zero[..], &wide].concat());
+        assert_eq!((newer.import.unwrap().mwh(), newer.export.unwrap().mwh()), (150_000, 0));
+        assert_eq!(newer.raw["import_energy"], "000000000000000F");
+        let kept = [zero[1], (PointName::ImportEnergy, &[0x447a, 0]), (PointName::ImportEnergyWide, &[0; 4])];
+        assert_eq!(sample_of(&kept).import.unwrap().mwh(), 1_000_000);
+    }
+
+    #[test]
+    fn the_inverters_voltage_counts_where_the_meter_tells_none() {
+        let inverter =
+            [(PointName::VoltageOfInverter, &[2_393][..]), (PointName::FrequencyOfInverter, &[4_999][..])];
+        let alone = sample("goodwe_et", &inverter).unwrap();
+        assert_eq!((alone.voltage_v, alone.frequency_hz), (Some(239.3), Some(49.99)));
+        assert!(!alone.quality.contains(&"voltage_not_available".to_owned()), "{:?}", alone.quality);
+        let both = [&inverter[..], &[(PointName::Voltage, &[2_290][..])]].concat();
+        let both = sample("goodwe_et", &both).unwrap();
+        assert_eq!((both.voltage_v, both.frequency_hz), (Some(229.0), Some(49.99)));
+        let neither = sample("goodwe_et", &[(PointName::VoltageOfInverter, &[0xffff][..])]).unwrap();
+        assert_eq!(neither.voltage_v, None);
     }
 
     #[test]

@@ -97,17 +97,21 @@ pub(super) fn number(
         return parse(std::str::from_utf8(payload).map_err(|_| absent())?, topic);
     }
     let value: Value = serde_json::from_slice(payload).map_err(|_| absent())?;
-    let segments: Vec<&str> = pointer.split('/').skip(1).collect();
-    match (resolve(&value, &segments, false).ok_or_else(absent)?, list) {
+    match (first_named(&value, pointer).ok_or_else(absent)?, list) {
         (Value::Array(values), ListRule::First) => one(values.first().ok_or_else(absent)?, topic),
-        (Value::Array(values), ListRule::Sum) if !values.is_empty() => {
-            let numbers = values.iter().map(|value| one(value, topic)).collect::<Result<Vec<_>, _>>()?;
-            let text: Vec<&str> = numbers.iter().map(|number| number.text.as_str()).collect();
-            let nano = numbers.iter().fold(0, |sum: i128, number| sum.saturating_add(number.nano));
-            Ok(Number { text: text.join("+"), nano })
-        }
+        (Value::Array(values), ListRule::Sum) if !values.is_empty() => total(values, topic),
+        // Some firmware names the phases: {"Phase1": 1.5, "Phase2": 2}.
+        (Value::Object(values), ListRule::Sum) if !values.is_empty() => total(values.values(), topic),
         (value, _) => one(value, topic),
     }
+}
+
+/// The sum of several numbers, none of which may be missing.
+fn total<'a>(values: impl IntoIterator<Item = &'a Value>, topic: &str) -> Result<Number, SourceError> {
+    let numbers = values.into_iter().map(|value| one(value, topic)).collect::<Result<Vec<_>, _>>()?;
+    let text: Vec<&str> = numbers.iter().map(|number| number.text.as_str()).collect();
+    let nano = numbers.iter().fold(0, |sum: i128, number| sum.saturating_add(number.nano));
+    Ok(Number { text: text.join("+"), nano })
 }
 
 fn one(value: &Value, topic: &str) -> Result<Number, SourceError> {
@@ -123,6 +127,18 @@ fn parse(text: &str, topic: &str) -> Result<Number, SourceError> {
     let nano = decimal::scaled(text, PLACES)
         .map_err(|error| SourceError::Message { topic: topic.to_owned(), reason: error.to_string() })?;
     Ok(Number { text: text.to_owned(), nano })
+}
+
+/// What is at a pointer whose last key may be several, separated by `|`: the first that is there counts.
+fn first_named<'a>(value: &'a Value, pointer: &str) -> Option<&'a Value> {
+    let mut segments: Vec<&str> = pointer.split('/').skip(1).collect();
+    let names = segments.pop()?;
+    names.split('|').find_map(|name| {
+        segments.push(name);
+        let found = resolve(value, &segments, false);
+        segments.pop();
+        found
+    })
 }
 
 /// What is at a pointer. A `*` must lead to exactly one value.

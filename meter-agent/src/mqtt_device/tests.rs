@@ -64,6 +64,14 @@ async fn f32_partial_null_and_broken_messages_are_errors_and_never_zero() {
         hub.accept(EMDATA, bad, false);
         assert!(read(&mut meter, 0).await.is_err(), "{}", String::from_utf8_lossy(bad));
     }
+    // What is larger than any message is not even kept, and nesting without end is no JSON.
+    let good = r#"{"total_act":7,"total_act_ret":1"#;
+    for bad in
+        [format!("{good},\"x\":\"{}\"}}", "x".repeat(70_000)), format!("{good},\"x\":{}", "[".repeat(9_000))]
+    {
+        hub.accept(EMDATA, bad.as_bytes(), false);
+        assert!(read(&mut meter, 0).await.is_err(), "{} bytes", bad.len());
+    }
     hub.accept(EMDATA, br#"{"total_act":"12.5","total_act_ret":1}"#, false);
     let sample = read(&mut meter, 0).await.unwrap();
     assert_eq!((sample.import.unwrap().mwh(), sample.power_w), (12_500, None));

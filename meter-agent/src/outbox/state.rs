@@ -23,6 +23,8 @@ pub struct MeterState {
     pub offset_mwh: [i64; 2],
     /// The serial number of the device that was read, if one was told yet.
     pub serial: Option<String>,
+    /// The boundary of the first record that this outbox stored of it.
+    pub since: DateTime<Utc>,
 }
 
 /// The last registers that were stored.
@@ -35,7 +37,12 @@ pub struct LastReading {
 }
 
 impl MeterState {
-    pub(super) fn after(draft: &Draft, position: &Position, record_hash: RecordHash) -> Self {
+    pub(super) fn after(
+        draft: &Draft,
+        position: &Position,
+        record_hash: RecordHash,
+        before: Option<&Self>,
+    ) -> Self {
         let last = LastReading { slot_end: draft.slot_end, registers: draft.registers };
         Self {
             epoch: position.epoch,
@@ -44,6 +51,7 @@ impl MeterState {
             last,
             offset_mwh: draft.offset_mwh,
             serial: draft.serial.clone(),
+            since: before.map_or(draft.slot_end, |before| before.since),
         }
     }
 
@@ -59,6 +67,7 @@ impl MeterState {
             production_mwh: registers.production.map(Register::mwh),
             offset_mwh: self.offset_mwh,
             serial: self.serial.clone(),
+            since_s: Some(self.since.timestamp()),
         };
         // A structure of numbers and plain texts can always be written.
         serde_json::to_string(&stored).unwrap_or_default()
@@ -85,6 +94,7 @@ impl MeterState {
             last: LastReading { slot_end, registers },
             offset_mwh: stored.offset_mwh,
             serial: stored.serial,
+            since: stored.since_s.and_then(|s| DateTime::from_timestamp(s, 0)).unwrap_or(slot_end),
         })
     }
 }
@@ -104,4 +114,6 @@ struct Stored {
     offset_mwh: [i64; 2],
     #[serde(default)]
     serial: Option<String>,
+    #[serde(default)]
+    since_s: Option<i64>,
 }

@@ -13,6 +13,7 @@ use super::device::Unsigned;
 use super::{Group, PollTiming, PolledDevice, Signer};
 use crate::continuity::{Before, Now, Verdict};
 use crate::decode::DecodeError;
+use crate::ocmf::TimeStatus;
 use crate::outbox::{Draft, Outbox, OutboxError};
 use crate::source::{Sample, SourceError};
 
@@ -71,6 +72,7 @@ pub(super) async fn read_group(
     clock: &Clock,
     outbox: &Arc<Outbox>,
     signer: &Arc<Signer>,
+    time_status: TimeStatus,
 ) -> Outcome {
     let mut outcome = Outcome::default();
     let mut unsigned = Vec::with_capacity(group.devices.len());
@@ -80,7 +82,7 @@ pub(super) async fn read_group(
         let result = in_time(device, slot_end, timing, clock).await;
         device.failed_before = result.is_err();
         let judged = match result {
-            Ok(sample) => judge(device, slot_end, sample, outbox, timing.max_power_w),
+            Ok(sample) => judge(device, slot_end, sample, outbox, timing.max_power_w, time_status),
             Err(error) => Err(failure(device, error.class(), &error)),
         };
         match judged {
@@ -134,6 +136,7 @@ fn judge(
     mut sample: Sample,
     outbox: &Outbox,
     max_power_w: i64,
+    time_status: TimeStatus,
 ) -> Result<(Draft, Unsigned), Failure> {
     let state = outbox.meter(&device.meter_id).map_err(|error| failure(device, "outbox", &error))?;
     let registers = sample.registers().map_err(|error| failure(device, error.class(), &error))?;
@@ -177,7 +180,7 @@ fn judge(
     let (meter_id, template, registers) = (device.meter_id.clone(), device.template.clone(), now.registers);
     let serial = now.serial.or(known_serial);
     let draft = Draft { meter_id: meter_id.clone(), slot_end, registers, offset_mwh, serial, new_epoch };
-    Ok((draft, Unsigned { meter_id, template, slot_end, registers, sample }))
+    Ok((draft, Unsigned { meter_id, template, slot_end, registers, sample, time_status }))
 }
 
 /// Registers with what their counters counted before they began again.

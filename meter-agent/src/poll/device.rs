@@ -65,7 +65,7 @@ pub struct Signer {
     pub agent_id: AgentId,
     /// Changes with every start of the agent.
     pub boot_id: String,
-    /// How the agent's clock is kept.
+    /// How the agent's clock is kept, if nobody is asked at each boundary.
     pub time_status: TimeStatus,
 }
 
@@ -83,6 +83,7 @@ pub(super) struct Unsigned {
     pub(super) slot_end: DateTime<Utc>,
     pub(super) registers: Registers,
     pub(super) sample: Sample,
+    pub(super) time_status: TimeStatus,
 }
 
 impl Signer {
@@ -103,7 +104,7 @@ impl Signer {
             },
             previous: position.previous,
             boot_id: self.boot_id.clone(),
-            time_status: self.time_status,
+            time_status: unsigned.time_status,
             template: unsigned.template.clone(),
             device: unsigned.sample.device.clone(),
             quality: unsigned.sample.quality.clone(),

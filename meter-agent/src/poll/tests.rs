@@ -21,6 +21,8 @@ enum Act {
     Sleeps,
     Hangs,
     Refuses,
+    /// Gives a value that cannot be.
+    Raves,
 }
 
 struct Fake {
@@ -39,6 +41,10 @@ impl MeterSource for Fake {
             match act {
                 Act::Hangs => std::future::pending().await,
                 Act::Refuses => Err(SourceError::Missing { point: "answer" }),
+                Act::Raves => {
+                    let (template, hint) = ("a_meter".to_owned(), String::new());
+                    Err(SourceError::Implausible { template, point: "voltage", value: 1e9, hint })
+                }
                 Act::Lacks => Ok(sample),
                 Act::Sleeps => {
                     let (endpoint, reason) = ("tcp://inverter:502".to_owned(), "no answer".to_owned());
@@ -276,4 +282,20 @@ async fn f19_an_inverter_that_sleeps_is_no_alarm_and_the_morning_closes_the_gap(
     assert_eq!(bench.tick(4).await.stored, 1);
     let seen: Vec<_> = bench.records().iter().map(|r| (r.reading.seq, r.reading.slot_end)).collect();
     assert_eq!(seen, [(1, boundary(1)), (2, boundary(4))]);
+}
+
+#[tokio::test]
+async fn f20_a_template_that_does_not_fit_is_said_at_the_start_and_nothing_is_stored() {
+    let mut bench =
+        bench(&[&[("well", &[Act::Reads(1)]), ("raves", &[Act::Raves])], &[("away", &[Act::Refuses])]]);
+    let board = Arc::new(Board::new([]));
+    bench.poller.board = Some(board.clone());
+    bench.poller.probe().await;
+    assert!(bench.log.lock().unwrap().is_empty(), "a boundary is near");
+    bench.poller.timing.slot_length = SlotLength::from_seconds(900).unwrap();
+    bench.poller.probe().await;
+    let events = board.events();
+    assert_eq!((events.len(), events[0].kind.as_str()), (1, "device_faulty"));
+    assert!(events[0].words.contains("template a_meter: voltage"), "{events:?}");
+    assert_eq!(bench.outbox.depth().unwrap(), 0);
 }

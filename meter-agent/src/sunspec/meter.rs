@@ -9,6 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::details::{self, Detail};
+use super::headless::Headless;
 use super::models::{INVERTERS, METERS, ModelValues, decode_model, words_needed};
 use super::walk::at_fixed;
 use super::{HoldingReader, Map, ModelPlace, SunSpecError, discover};
@@ -32,6 +33,7 @@ pub struct SunSpecMeter {
     access: SunSpecAccess,
     clock: Clock,
     found: Option<Found>,
+    may_assume: bool,
 }
 
 /// What discovery found; forgotten as soon as it turns out not to be so any more.
@@ -48,7 +50,14 @@ impl SunSpecMeter {
     #[must_use]
     pub fn new(bus: SharedBus, unit: u8, template: Arc<Template>, clock: Clock) -> Option<Self> {
         let access = template.sunspec.clone()?;
-        Some(Self { bus, unit, template, access, clock, found: None })
+        Some(Self { bus, unit, template, access, clock, found: None, may_assume: false })
+    }
+
+    /// The same unit, for looking at it: models whose headers it hides are assumed where its template says.
+    #[must_use]
+    pub fn assuming(mut self) -> Self {
+        self.may_assume = true;
+        self
     }
 
     /// What the device's other models tell: ratings, storage, strings. Call it after a reading, which
@@ -75,12 +84,27 @@ impl SunSpecMeter {
             // The map has changed since it was found: find it again, once.
             result = read(&mut reader, &self.access, None, &self.template, &self.clock).await;
         }
+        if self.may_assume && matches!(result, Err(SourceError::SunSpec(SunSpecError::NotFound { .. }))) {
+            result = self.assumed(&mut reader).await.unwrap_or(result);
+        }
         if self.template.quirks.single_client {
             bus.close();
         }
         let (sample, found) = result?;
         self.found = Some(found);
         Ok(sample)
+    }
+
+    /// What is read from assumed models; `None` if the device tells nothing where they would be.
+    async fn assumed(&self, reader: &mut dyn HoldingReader) -> Option<Result<(Sample, Found), SourceError>> {
+        let mut headless = Headless::over(reader, &self.access.assumed_models).await.ok()??;
+        let fixed_addresses = self.access.assumed_models.iter().map(|(address, _)| *address).collect();
+        let access = SunSpecAccess { fixed_addresses, ..self.access.clone() };
+        let result = read(&mut headless, &access, None, &self.template, &self.clock).await;
+        Some(result.map(|(mut sample, found)| {
+            sample.quality.push("sunspec_headers_assumed".to_owned());
+            (sample, found)
+        }))
     }
 }
 
@@ -129,13 +153,13 @@ async fn read(
         }
         RegistersFrom::Inverter | RegistersFrom::Any if !has_meter || access.is_inverter_only() => {
             let place = need(&found.map, &INVERTERS, "inverter")?;
-            let values = model(reader, place).await?;
+            let values = told(reader, place, access, &mut sample).await?;
             sample.read_at = clock.now();
             take(&mut sample, values, -1.0); // an inverter's power is positive on production
         }
         _ => {
             let place = need(&found.map, &METERS, "meter")?;
-            let values = model(reader, place).await?;
+            let values = told(reader, place, access, &mut sample).await?;
             sample.read_at = clock.now();
             take(&mut sample, values, access.meter_power_sign.factor());
             match found.map.first_of(&INVERTERS) {
@@ -166,7 +190,11 @@ pub async fn find(
     };
     let mut device = Device { vendor: template.vendor.clone(), model: template.model.clone(), serial: None };
     if let Some(place) = map.first_of(&[COMMON_MODEL]) {
-        let words = words_of(reader, place).await?;
+        let words = match words_of(reader, place).await {
+            // A name is no reason to leave a meter unread: some devices and gateways hide it.
+            Err(SourceError::Bus(error)) if error.exception() == Some(ExceptionClass::NotThere) => Vec::new(),
+            words => words?,
+        };
         let [vendor, model, serial] = COMMON_TEXTS.map(|(from, length)| {
             match decode(words.get(from..from + length)?, ValueType::Str, WordOrder::Msw, None) {
                 Ok(Scalar::Text(text)) => Some(text),
@@ -187,6 +215,26 @@ fn need(map: &Map, ids: &[u16], needed: &'static str) -> Result<ModelPlace, SunS
 async fn model(reader: &mut dyn HoldingReader, place: ModelPlace) -> Result<ModelValues, SourceError> {
     let words = words_of(reader, place).await?;
     Ok(decode_model(place.id, &words)?)
+}
+
+/// A model's values. For looking at a device, what it shows in its map and refuses to tell is not known; where
+/// money rests on it, it is an error.
+async fn told(
+    reader: &mut dyn HoldingReader,
+    place: ModelPlace,
+    access: &SunSpecAccess,
+    sample: &mut Sample,
+) -> Result<ModelValues, SourceError> {
+    match model(reader, place).await {
+        Err(SourceError::Bus(error))
+            if access.registers_from == RegistersFrom::Any
+                && error.exception() == Some(ExceptionClass::NotThere) =>
+        {
+            sample.quality.push(format!("model_{}_refused", place.id));
+            Ok(ModelValues::default())
+        }
+        values => values,
+    }
 }
 
 /// A model's words with its header, which must still be what discovery found.
@@ -313,6 +361,39 @@ mod tests {
         assert_eq!(error.class(), "sunspec_no_model");
     }
 
+    #[tokio::test]
+    async fn a_device_that_hides_its_name_is_read_all_the_same() {
+        let mut nameless = device(&meter_203(1_000, 2_000));
+        for address in 40_004..40_070 {
+            nameless.0.remove(&address);
+        }
+        let (sample, _) = sample(&mut nameless, None).await.unwrap();
+        assert_eq!((sample.import.unwrap().mwh(), sample.device.serial), (1_000_000, None));
+    }
+
+    /// The lengths of common models that devices have: the standard's, without its padding, and one that stops
+    /// in the middle of the maker's name.
+    #[tokio::test]
+    async fn f13_common_models_of_every_length_are_passed_and_what_they_lack_is_unknown() {
+        let whole = device(&meter_203(1_000, 2_000));
+        for (length, serial) in [(66, Some("S123")), (65, Some("S123")), (15, None)] {
+            let word = |address: u16| whole.0.get(&address).copied();
+            let rest = 40_002 + 2 + length;
+            let mut shorter = Registers::default();
+            for address in 40_000..rest {
+                shorter.put(address, &[word(address).unwrap()]);
+            }
+            shorter.put(40_003, &[length]);
+            for (address, from) in (rest..).zip(40_070..=40_230) {
+                shorter.put(address, &[word(from).unwrap()]);
+            }
+            let (sample, _) = sample(&mut shorter, None).await.unwrap();
+            assert_eq!(sample.import.unwrap().mwh(), 1_000_000, "{length}");
+            assert_eq!(sample.production.unwrap().mwh(), 9_000_000, "{length}");
+            assert_eq!(sample.device.serial.as_deref(), serial, "{length}");
+        }
+    }
+
     fn sunspec(text: &str) -> (Template, SunSpecAccess) {
         let template = Library::embedded().unwrap().get(text).unwrap();
         let access = template.sunspec.clone().unwrap();
@@ -332,6 +413,20 @@ mod tests {
         alone.put(40_070, &[0xffff, 0]);
         let (sample, _) = read(&mut alone, &access, None, &template, &Clock::System).await.unwrap();
         assert_eq!((sample.export, sample.device.serial.as_deref()), (None, Some("S123")));
+    }
+
+    #[tokio::test]
+    async fn a_model_that_is_shown_and_refused_is_unknown_to_who_looks_and_an_error_to_who_bills() {
+        let mut refusing = device(&meter_203(1_000, 2_000));
+        for address in 40_124..40_229 {
+            refusing.0.remove(&address);
+        }
+        let (template, access) = sunspec("sunspec");
+        let (looked, _) = read(&mut refusing, &access, None, &template, &Clock::System).await.unwrap();
+        assert_eq!((looked.import, looked.power_w), (None, None));
+        assert_eq!(looked.production.unwrap().mwh(), 9_000_000);
+        assert!(looked.quality.contains(&"model_203_refused".to_owned()), "{:?}", looked.quality);
+        assert_eq!(sample(&mut refusing, None).await.unwrap_err().class(), "exception_not_there");
     }
 
     #[tokio::test]

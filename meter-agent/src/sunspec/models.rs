@@ -92,7 +92,8 @@ const METER_FLOAT: Layout = Layout {
 };
 /// The generator model of the newer family. Its registers are 64 bits wide, and zero is a value there.
 const GENERATOR: Layout = Layout {
-    voltage: &[point("LNV", 16, ValueType::U16, Some(114)), point("VL1", 47, ValueType::U16, Some(114))],
+    // The first phase's, as everywhere; a device of one phase may give only the mean of its phases.
+    voltage: &[point("VL1", 47, ValueType::U16, Some(114)), point("LNV", 16, ValueType::U16, Some(114))],
     frequency: point("Hz", 17, ValueType::U32, Some(115)),
     power: point("W", 10, ValueType::I16, Some(116)),
     export: point("TotWhInj", 19, ValueType::U64, Some(120)),
@@ -275,7 +276,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn not_accumulated_is_unknown_and_never_zero() {
+    fn f17_not_accumulated_is_unknown_and_never_zero() {
         assert_eq!(decode_model(203, &meter_203(0, 5)).unwrap().import, None);
         assert_eq!(decode_model(203, &meter_203(u32::MAX, 5)).unwrap().import, None);
     }
@@ -324,6 +325,10 @@ pub(super) mod tests {
         assert_eq!(values.export.unwrap().mwh(), ((1 << 32) + 5) * 1_000);
         assert_eq!(values.import.unwrap().mwh(), 0);
         assert_eq!((values.voltage_v, values.power_w), (Some(230.5), None));
+        words[16] = 2_310;
+        assert_eq!(decode_model(701, &words[..125]).unwrap().voltage_v, Some(230.5));
+        words[47] = 0xffff;
+        assert_eq!(decode_model(701, &words[..125]).unwrap().voltage_v, Some(231.0));
         assert_eq!(words_needed(701), Some(121));
     }
 

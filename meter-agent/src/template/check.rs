@@ -46,6 +46,9 @@ pub(super) fn check(template: &Template) -> Result<(), InvalidTemplate> {
     {
         return Err(fail(format!("delays and gaps must be at most {MAX_DELAY_MS} ms")));
     }
+    if let Some(curtail) = &template.curtail {
+        super::curtail::check(curtail, template).map_err(fail)?;
+    }
     let names: Vec<PointName> = match (&template.modbus, &template.sunspec, &template.mqtt) {
         (Some(modbus), None, None) => {
             for (name, point) in &modbus.points {
@@ -57,8 +60,10 @@ pub(super) fn check(template: &Template) -> Result<(), InvalidTemplate> {
             if sunspec.base_addresses.is_empty() || sunspec.base_addresses.len() > 8 {
                 return Err(fail("base_addresses must have 1 to 8 entries".to_owned()));
             }
-            if sunspec.fixed_addresses.len() > 8 {
-                return Err(fail("fixed_addresses must have at most 8 entries".to_owned()));
+            if sunspec.fixed_addresses.len() > 8 || sunspec.assumed_models.len() > 8 {
+                return Err(fail(
+                    "fixed_addresses and assumed_models must have at most 8 entries".to_owned(),
+                ));
             }
             if sunspec.registers_from == RegistersFrom::Any && template.can_settle() {
                 return Err(fail(
@@ -93,6 +98,12 @@ fn register_point(name: PointName, point: &RegisterPoint, max_block_words: u16) 
     if point.not_available.is_some() && point.not_available_bits().is_none() {
         return Err(format!("{name_text}: not_available must be a hexadecimal number such as 0xFFFFFFFF"));
     }
+    if name.is_wide() && !point.optional {
+        return Err(format!("{name_text}: a wider register must be optional"));
+    }
+    if name.is_phase_energy() && !point.optional {
+        return Err(format!("{name_text}: the energy of a phase must be optional"));
+    }
     if (name == PointName::Status) != point.must_equal.is_some() {
         return Err(format!("{name_text}: must_equal belongs to `status`, and to it alone"));
     }
@@ -101,6 +112,11 @@ fn register_point(name: PointName, point: &RegisterPoint, max_block_words: u16) 
 
 fn message_point(name: PointName, point: &MessagePoint) -> Result<(), String> {
     let name_text = name.as_str();
+    if name.is_wide() || name.is_stand_in() {
+        return Err(format!(
+            "{name_text}: only Modbus registers have it; a message has `or` for other places"
+        ));
+    }
     if point.topics.is_empty() || point.topics.len() > 8 {
         return Err(format!("{name_text}: it needs 1 to 8 topics"));
     }
@@ -119,11 +135,9 @@ fn message_point(name: PointName, point: &MessagePoint) -> Result<(), String> {
 
 fn unit(name: PointName, unit: Unit, scale_pow10: i32) -> Result<(), String> {
     let fits = match name {
-        PointName::ImportEnergy | PointName::ExportEnergy | PointName::ProductionEnergy => {
-            unit.mwh_pow10().is_some()
-        }
-        PointName::Voltage => unit == Unit::Volt,
-        PointName::Frequency => unit == Unit::Hertz,
+        energy if energy.is_energy() || energy.is_phase_energy() => unit.mwh_pow10().is_some(),
+        PointName::Voltage | PointName::VoltageOfInverter => unit == Unit::Volt,
+        PointName::Frequency | PointName::FrequencyOfInverter => unit == Unit::Hertz,
         PointName::Serial | PointName::Status => unit == Unit::None,
         _ => matches!(unit, Unit::Watt | Unit::Kilowatt),
     };

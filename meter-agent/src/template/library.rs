@@ -28,6 +28,8 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "kostal_plenticore",
     "schneider_iem3155",
     "shelly_3em_gen1",
+    "shelly_em1",
+    "shelly_em_gen1",
     "shelly_pro_3em",
     "siemens_pac2200",
     "sma_inverter",
@@ -44,14 +46,18 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "zigbee2mqtt",
 ];
 
+/// Names that are at least this alike may have been meant; 1 is the same name.
+const ALIKE: f64 = 0.75;
+const MOST_SUGGESTIONS: usize = 4;
+
 /// No template has the name that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown device template {id:?}; known are {known}")]
+#[error("unknown device template {id:?}: {hint} (`meter-agent templates` lists them with their devices)")]
 pub struct UnknownTemplate {
     /// What was asked for.
     pub id: String,
-    /// All ids, separated by commas.
-    pub known: String,
+    /// Which ones may have been meant, or all there are.
+    pub hint: String,
 }
 
 /// All templates, by id.
@@ -81,13 +87,47 @@ impl Library {
     /// The template with an id, or one of its other names.
     ///
     /// # Errors
-    /// [`UnknownTemplate`], which lists those that are known.
+    /// [`UnknownTemplate`], which names those that are like it, or all.
     pub fn get(&self, id: &str) -> Result<Arc<Template>, UnknownTemplate> {
         let by_alias = || self.0.values().find(|template| template.aliases.iter().any(|alias| alias == id));
-        self.0.get(id).or_else(by_alias).cloned().ok_or_else(|| UnknownTemplate {
-            id: id.chars().take(64).collect(),
-            known: self.0.keys().cloned().collect::<Vec<_>>().join(", "),
+        self.0.get(id).or_else(by_alias).cloned().ok_or_else(|| {
+            let id: String = id.chars().take(64).collect();
+            let hint = match self.like(&id) {
+                alike if alike.is_empty() => {
+                    format!("known are {}", self.0.keys().cloned().collect::<Vec<_>>().join(", "))
+                }
+                alike => format!("did you mean {}?", alike.join(" or ")),
+            };
+            UnknownTemplate { id, hint }
         })
+    }
+
+    /// The ids of templates with a name like `asked`, or with `asked` in their device's, the likeliest first.
+    fn like(&self, asked: &str) -> Vec<&str> {
+        let plain = |text: &str| -> String {
+            text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+        };
+        let asked = plain(asked);
+        if asked.len() < 2 {
+            return Vec::new();
+        }
+        let likeness = |template: &Template| {
+            let names = template.aliases.iter().chain([&template.id]).map(|name| {
+                let name = plain(name);
+                if name.contains(&asked) || asked.contains(&name) {
+                    1.0
+                } else {
+                    strsim::jaro_winkler(&name, &asked)
+                }
+            });
+            let device = plain(&format!("{}{}", template.vendor, template.model));
+            names.fold(if device.contains(&asked) { ALIKE } else { 0.0 }, f64::max)
+        };
+        let mut alike: Vec<(f64, &str)> =
+            self.iter().map(|template| (likeness(template), template.id.as_str())).collect();
+        alike.retain(|(likeness, _)| *likeness >= ALIKE);
+        alike.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+        alike.into_iter().take(MOST_SUGGESTIONS).map(|(_, id)| id).collect()
     }
 
     /// All templates, by id.
@@ -130,6 +170,26 @@ mod tests {
         for id in ["eastron_sdm630", "sunspec_inverter_meter", "shelly_pro_3em"] {
             assert!(library.get(id).unwrap().can_settle(), "{id}");
         }
-        assert!(library.get("nothing").unwrap_err().to_string().contains("eastron_sdm630"));
+    }
+
+    #[test]
+    fn what_was_meant_is_suggested_and_otherwise_all_are_named() {
+        let library = Library::embedded().unwrap();
+        for (asked, meant) in [
+            ("sdm630", "eastron_sdm630"),
+            ("SDM-630", "eastron_sdm630"),
+            ("eastron_smd630", "eastron_sdm630"),
+            ("solar-edge", "solaredge"),
+            ("Plenticore", "kostal_plenticore"),
+            ("shelly-pro-3em", "shelly_pro_3em"),
+            ("cerbo", "victron_gx"),
+        ] {
+            let error = library.get(asked).unwrap_err().to_string();
+            assert!(error.contains("did you mean") && error.contains(meant), "{asked}: {error}");
+        }
+        for nothing_like_it in ["", "x", "teapot"] {
+            let error = library.get(nothing_like_it).unwrap_err().to_string();
+            assert!(error.contains("known are abb_b23") && error.contains("eastron_sdm630"), "{error}");
+        }
     }
 }

@@ -30,10 +30,31 @@ pub enum PointName {
     Voltage,
     /// The network's frequency.
     Frequency,
+    /// [`PointName::Voltage`] as the inverter measures it; it counts where the meter tells none.
+    VoltageOfInverter,
+    /// Likewise of [`PointName::Frequency`].
+    FrequencyOfInverter,
     /// The serial number.
     Serial,
     /// A state that must have a certain value, or nothing else counts.
     Status,
+    /// [`PointName::ImportEnergy`] in the wider register of newer firmware, which leaves the old one at
+    /// zero. It counts where the device has it and it is not zero.
+    ImportEnergyWide,
+    /// Likewise of [`PointName::ExportEnergy`].
+    ExportEnergyWide,
+    /// What was taken over a phase; compared with the total, which alone counts.
+    ImportL1,
+    /// As above.
+    ImportL2,
+    /// As above.
+    ImportL3,
+    /// What was delivered over a phase; likewise.
+    ExportL1,
+    /// As above.
+    ExportL2,
+    /// As above.
+    ExportL3,
 }
 
 impl PointName {
@@ -52,15 +73,55 @@ impl PointName {
             Self::PowerL3 => "power_l3",
             Self::Voltage => "voltage",
             Self::Frequency => "frequency",
+            Self::VoltageOfInverter => "voltage_of_inverter",
+            Self::FrequencyOfInverter => "frequency_of_inverter",
             Self::Serial => "serial",
             Self::Status => "status",
+            Self::ImportEnergyWide => "import_energy_wide",
+            Self::ExportEnergyWide => "export_energy_wide",
+            Self::ImportL1 => "import_l1",
+            Self::ImportL2 => "import_l2",
+            Self::ImportL3 => "import_l3",
+            Self::ExportL1 => "export_l1",
+            Self::ExportL2 => "export_l2",
+            Self::ExportL3 => "export_l3",
         }
+    }
+
+    /// Whether it is a register's wider form, which firmware may lack.
+    #[must_use]
+    pub const fn is_wide(self) -> bool {
+        matches!(self, Self::ImportEnergyWide | Self::ExportEnergyWide)
+    }
+
+    /// The energies of the phases, by direction.
+    pub const PHASES: [[Self; 3]; 2] =
+        [[Self::ImportL1, Self::ImportL2, Self::ImportL3], [Self::ExportL1, Self::ExportL2, Self::ExportL3]];
+
+    /// Whether it is the energy of a phase, which no money rests on.
+    #[must_use]
+    pub const fn is_phase_energy(self) -> bool {
+        matches!(
+            self,
+            Self::ImportL1
+                | Self::ImportL2
+                | Self::ImportL3
+                | Self::ExportL1
+                | Self::ExportL2
+                | Self::ExportL3
+        )
+    }
+
+    /// Whether it stands in for another value that a device may not tell.
+    #[must_use]
+    pub const fn is_stand_in(self) -> bool {
+        matches!(self, Self::VoltageOfInverter | Self::FrequencyOfInverter)
     }
 
     /// Whether it is a cumulative register, on which money rests.
     #[must_use]
     pub const fn is_energy(self) -> bool {
-        matches!(self, Self::ImportEnergy | Self::ExportEnergy | Self::ProductionEnergy)
+        matches!(self, Self::ImportEnergy | Self::ExportEnergy | Self::ProductionEnergy) || self.is_wide()
     }
 }
 
@@ -163,7 +224,8 @@ pub struct MessagePoint {
     /// The topics it comes on; `{topic}` stands for the device's own prefix. The values of several
     /// topics are added, and none may be missing.
     pub topics: Vec<String>,
-    /// The JSON pointer to it in the payload; empty for a payload that is nothing but the value.
+    /// The JSON pointer to it in the payload; empty for a payload that is nothing but the value. Its last
+    /// key may be several, separated by `|`, of which the first that is there counts.
     #[serde(default)]
     pub pointer: String,
     /// Where else it may be, tried in this order if it is not there.
@@ -209,7 +271,7 @@ pub enum ListRule {
     /// It is no value.
     #[default]
     Refuse,
-    /// One a phase: the value is their sum.
+    /// One a phase, in a list or each under a name: the value is their sum.
     Sum,
     /// One a phase: the value is the first.
     First,

@@ -37,22 +37,28 @@ pub(crate) fn broker() -> MqttConfig {
     MqttConfig { url: format!("mqtt://127.0.0.1:{port}"), ..MqttConfig::default() }
 }
 
-/// A proxy before a broker, whose connections can be cut all at once.
+/// A proxy before a broker, whose connections can be cut all at once, or led to another broker.
 pub(crate) struct Cuttable {
     port: u16,
     cuts: watch::Sender<()>,
+    target: watch::Sender<String>,
+}
+
+fn address(broker: &MqttConfig) -> String {
+    broker.url.trim_start_matches("mqtt://").to_owned()
 }
 
 impl Cuttable {
     pub(crate) async fn before(broker: &MqttConfig) -> Self {
-        let target = broker.url.trim_start_matches("mqtt://").to_owned();
+        let target = watch::Sender::new(address(broker));
+        let leads_to = target.subscribe();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let cuts = watch::Sender::new(());
         let told = cuts.subscribe();
         tokio::spawn(async move {
             while let Ok((mut near, _)) = listener.accept().await {
-                let (target, mut told) = (target.clone(), told.clone());
+                let (target, mut told) = (leads_to.borrow().clone(), told.clone());
                 told.mark_unchanged();
                 tokio::spawn(async move {
                     let mut far = tokio::net::TcpStream::connect(target).await.unwrap();
@@ -63,7 +69,13 @@ impl Cuttable {
                 });
             }
         });
-        Self { port, cuts }
+        Self { port, cuts, target }
+    }
+
+    /// Cuts every connection; the next ones reach another broker.
+    pub(crate) fn lead_to(&self, broker: &MqttConfig) {
+        self.target.send_replace(address(broker));
+        self.cut();
     }
 
     pub(crate) fn config(&self) -> MqttConfig {

@@ -7,6 +7,7 @@ use settlement::chain::evm::EvmChain;
 use settlement::chain::{Address, Call, Chain, CreditSettings, Position, TxStatus, UnsignedTx};
 
 use crate::common::anvil::{Anvil, funded};
+use crate::figure::Figure;
 
 /// Trades a member, as in a slot of 1,000 trades among 200 members.
 const TRADES_A_MEMBER: usize = 5;
@@ -14,6 +15,8 @@ const TRADES_A_MEMBER: usize = 5;
 const MOST_TRANSFERS: usize = 300;
 const UNIT_NANO: i64 = 1_000_000_000;
 const SETTLER: u64 = 1;
+/// Gas of any transaction before its calldata and what it does.
+const TRANSACTION_BASE: f64 = 21_000.0;
 
 struct Bench {
     anvil: Anvil,
@@ -53,7 +56,7 @@ impl Bench {
             Call::DeployCurrency { owner: sender },
             Call::DeployAuthority { administrator: sender },
             Call::DeployCredit(settings),
-            Call::AllowFunction { authority, credit, function: "settle", role: SETTLER },
+            Call::AllowFunctions { authority, credit, functions: &["settle"], role: SETTLER },
             Call::GrantRole { authority, role: SETTLER, holder: sender },
             Call::Mint { currency, to: sender, amount: units(1_000_000_000) },
             Call::ApproveAll { currency, spender: credit },
@@ -68,6 +71,11 @@ impl Bench {
     }
 
     async fn send(&mut self, call: Call) -> u64 {
+        self.send_and_split(call).await.0
+    }
+
+    /// What a call uses in all, and what of that its calldata costs (4 a zero byte, 16 any other).
+    async fn send_and_split(&mut self, call: Call) -> (u64, u64) {
         let fees = self.chain.fees().await.unwrap();
         let tx = UnsignedTx { nonce: self.nonce, gas_limit: 30_000_000, fees, call };
         let signed = self.chain.sign(&tx).unwrap();
@@ -78,13 +86,16 @@ impl Bench {
                 self.chain.status(&signed.hash).await.unwrap()
             {
                 assert!(succeeded, "{:?}", tx.call);
-                return gas_used;
+                let sent = self.anvil.rpc("eth_getTransactionByHash", json!([signed.hash.to_string()])).await;
+                let data = sent["input"].as_str().unwrap().trim_start_matches("0x").as_bytes();
+                let price = |byte: &[u8]| if byte == b"00" { 4 } else { 16 };
+                return (gas_used, data.chunks(2).map(price).sum());
             }
         }
     }
 
-    /// Gas of one batch with a position for each member.
-    async fn settle(&mut self, trades: &[(usize, usize, i64)], members: usize) -> u64 {
+    /// Gas of one batch with a position for each member, and what of it is calldata's.
+    async fn settle(&mut self, trades: &[(usize, usize, i64)], members: usize) -> (u64, u64) {
         let mut nets = vec![0; members];
         for (buyer, seller, nano) in trades {
             nets[*buyer] -= nano;
@@ -97,7 +108,7 @@ impl Bench {
             .map(|(i, net)| Position { account: member(i), amount: Money::from_nano(*net) })
             .collect();
         assert!(positions.len() * 10 > members * 9, "too few positions to compare");
-        self.send(Call::Settle {
+        self.send_and_split(Call::Settle {
             credit: self.credit,
             batch_id: BatchId([members.to_be_bytes()[6] | 1; 32]),
             slot_from_s: 1,
@@ -143,12 +154,18 @@ pub(crate) async fn run() {
     for members in [10, 100, 200, 1_000] {
         let trades = trades(members);
         let mut bench = Bench::start(members).await;
-        let gas = bench.settle(&trades, members).await as f64;
+        let (gas, calldata) = bench.settle(&trades, members).await;
+        // The rest is the base price of the transaction and what the contract does.
+        let (gas, calldata) = (gas as f64, calldata as f64);
         let naive = bench.transfer(&trades).await;
         let (a_position, a_trade) = (gas / members as f64, gas / trades.len() as f64);
         let name = format!("settlement/gas_a_netted_position_{members}");
-        crate::figure(&name, a_position, "gas", Some(9_000.0), Some(9_000.0 / a_position));
+        Figure::new(name, a_position, "gas").at_most(9_000.0).print();
+        for (part, gas) in [("calldata", calldata), ("execution", gas - calldata - TRANSACTION_BASE)] {
+            let name = format!("settlement/gas_a_netted_position_{members}_{part}");
+            Figure::new(name, gas / members as f64, "gas").print();
+        }
         let name = format!("settlement/gas_a_trade_{}_trades_{members}_members", trades.len());
-        crate::figure(&name, a_trade, "gas", Some(naive), Some(naive / a_trade));
+        Figure::new(name, a_trade, "gas").beside("an ERC-20 transfer a trade", naive / a_trade).print();
     }
 }

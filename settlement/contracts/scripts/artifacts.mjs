@@ -28,6 +28,11 @@ function compilerOf(metadata) {
   };
 }
 
+/** Where the constructor's values stand in the deployed code, which the artifact has zeros for. */
+function immutablesOf(references) {
+  return Object.values(references ?? {}).flat().sort((a, b) => a.start - b.start);
+}
+
 function artifactOf(contractName, out) {
   const built = readJson(join(out, CONTRACTS[contractName], `${contractName}.json`));
   for (const part of [built.bytecode, built.deployedBytecode]) {
@@ -38,6 +43,7 @@ function artifactOf(contractName, out) {
     abi: built.abi,
     bytecode: built.bytecode.object,
     deployedBytecode: built.deployedBytecode.object,
+    immutables: immutablesOf(built.deployedBytecode.immutableReferences),
     compiler: compilerOf(built.metadata),
   };
   return `${JSON.stringify(artifact, null, 2)}\n`;

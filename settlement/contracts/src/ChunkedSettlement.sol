@@ -212,8 +212,9 @@ abstract contract ChunkedSettlement is Settlement {
         if (keccak256(abi.encodePacked(positions)) != hash) revert WrongChunk(index, hash);
     }
 
-    /// @dev Refuses here whatever could make the release fail.
+    /// @dev Refuses here whatever could make the release fail. What is held is added up and written once.
     function _holdDebits(bytes32[] calldata positions) private {
+        uint256 held = 0;
         for (uint256 i = 0; i < positions.length; ++i) {
             address account = positions[i].account();
             // It would pay with what it holds for others, or be paid what nobody could take out.
@@ -221,17 +222,27 @@ abstract contract ChunkedSettlement is Settlement {
             int256 amount = positions[i].amount();
             if (amount >= 0) continue;
             uint256 owed = SignedMath.abs(amount);
-            _requireHolds(account, owed);
-            _move(account, address(this), owed);
+            _takeFromDebtor(account, owed);
+            held += owed;
+            emit Transfer(account, address(this), owed);
         }
+        _give(address(this), held);
     }
 
     function _giveOut(bytes32[] calldata positions, bool toCreditors) private {
+        uint256 given = 0;
         for (uint256 i = 0; i < positions.length; ++i) {
             int256 amount = positions[i].amount();
-            if (amount != 0 && (amount > 0) == toCreditors) {
-                _move(address(this), positions[i].account(), SignedMath.abs(amount));
-            }
+            if (amount == 0 || (amount > 0) != toCreditors) continue;
+            uint256 part = SignedMath.abs(amount);
+            address account = positions[i].account();
+            _give(account, part);
+            given += part;
+            emit Transfer(address(this), account, part);
+        }
+        // What was pushed for them is there: this cannot fail while requirement 8 holds.
+        if (!_take(address(this), given)) {
+            revert ERC20InsufficientBalance(address(this), balanceOf(address(this)), given);
         }
     }
 

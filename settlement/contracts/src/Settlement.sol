@@ -2,11 +2,10 @@
 pragma solidity 0.8.37;
 
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
-import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
-import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SignedMath} from "@openzeppelin/contracts/utils/math/SignedMath.sol";
 import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
+import {Balances} from "./Balances.sol";
 import {IChunkedSettlement} from "./IChunkedSettlement.sol";
 import {IEnergyCredit} from "./IEnergyCredit.sol";
 import {Positions} from "./Positions.sol";
@@ -19,7 +18,7 @@ import {Positions} from "./Positions.sol";
 /// 1. A batch is settled whole or not at all, and once, whether in one call or in chunks.
 /// 2. A settled batch keeps its statement root for ever.
 /// 3. While a batch is in progress in chunks, no other one is settled.
-abstract contract Settlement is ERC20, AccessManaged, Pausable, IEnergyCredit, IChunkedSettlement {
+abstract contract Settlement is Balances, AccessManaged, Pausable, IEnergyCredit, IChunkedSettlement {
     using Positions for bytes32;
 
     // Declared first: it shares its word of storage with the authority and the pause, which `settle` reads anyway.
@@ -96,46 +95,42 @@ abstract contract Settlement is ERC20, AccessManaged, Pausable, IEnergyCredit, I
         if (statementRoot == 0) revert MissingStatementRoot();
     }
 
-    /// @dev Past the ban on transfers. The callers see to it that `from` holds the amount or say better than ERC-20's own
-    /// check what is wrong.
-    function _move(address from, address to, uint256 amount) internal {
-        ERC20._update(from, to, amount);
-    }
-
-    /// @dev The positions are balanced, so a creditor with room is left as long as a debtor owes.
+    /// @dev The positions are balanced, so a creditor with room is left as long as a debtor owes. Each account is written
+    /// once: a debtor when its turn comes, a creditor when it is found.
     function _moveCredits(bytes32[] calldata positions) private {
         uint256 next = 0; // the entry from which on to look for the next creditor
         address creditor = address(0);
-        uint256 room = 0; // what the creditor is still due
+        uint256 room = 0; // what the creditor was given and nobody has paid yet
         for (uint256 i = 0; i < positions.length; ++i) {
             bytes32 position = positions[i];
             int256 amount = position.amount();
             if (amount >= 0) continue;
             address debtor = position.account();
             uint256 owed = SignedMath.abs(amount);
-            _requireHolds(debtor, owed);
-            while (owed != 0) {
-                if (room == 0) (creditor, room, next) = _creditorFrom(positions, next);
-                uint256 part = Math.min(owed, room);
-                _move(debtor, creditor, part);
-                // The part is at most either.
+            _takeFromDebtor(debtor, owed);
+            while (owed > room) {
+                if (room != 0) emit Transfer(debtor, creditor, room);
+                // What is left to pay is above zero.
                 unchecked {
-                    owed -= part;
-                    room -= part;
+                    owed -= room;
                 }
+                (creditor, room, next) = _payNextCreditor(positions, next);
+            }
+            emit Transfer(debtor, creditor, owed);
+            unchecked {
+                room -= owed;
             }
         }
     }
 
-    function _requireHolds(address account, uint256 needs) internal view {
-        uint256 has = balanceOf(account);
-        if (has < needs) revert InsufficientCredit(account, has, needs);
+    /// @dev Takes what a debtor owes, or says who lacks how much.
+    function _takeFromDebtor(address debtor, uint256 owed) internal {
+        if (!_take(debtor, owed)) revert InsufficientCredit(debtor, balanceOf(debtor), owed);
     }
 
-    /// @dev The first creditor at or after `start`, what it is due, and the index after it.
-    function _creditorFrom(bytes32[] calldata positions, uint256 start)
+    /// @dev Gives the first creditor at or after `start` what it is due. Returns who that is, how much, and the index after it.
+    function _payNextCreditor(bytes32[] calldata positions, uint256 start)
         private
-        view
         returns (address creditor, uint256 due, uint256 next)
     {
         bytes32 position = 0;
@@ -145,5 +140,6 @@ abstract contract Settlement is ERC20, AccessManaged, Pausable, IEnergyCredit, I
         creditor = position.account();
         if (creditor == address(this)) revert InvalidAccount(creditor);
         due = SignedMath.abs(position.amount());
+        _give(creditor, due);
     }
 }

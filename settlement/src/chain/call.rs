@@ -53,14 +53,14 @@ pub enum Call {
         /// Its name.
         label: &'static str,
     },
-    /// Lets a role call one function of the credit contract.
-    AllowFunction {
+    /// Lets a role call functions of the credit contract.
+    AllowFunctions {
         /// The contract that holds the roles.
         authority: Address,
         /// The credit contract.
         credit: Address,
-        /// The function's name: `settle` or `pause`.
-        function: &'static str,
+        /// The functions' names, such as `settle` or `pause`.
+        functions: &'static [&'static str],
         /// The role.
         role: u64,
     },
@@ -122,4 +122,71 @@ pub enum Call {
         /// Net positions, strictly ascending by account, summing to zero.
         positions: Vec<Position>,
     },
+    /// Opens a batch in chunks: from here on the contract takes these chunks and no others.
+    OpenBatch {
+        /// The credit contract.
+        credit: Address,
+        /// The batch; the contract settles it once.
+        batch_id: BatchId,
+        /// Start of the slot, Unix seconds.
+        slot_from_s: u64,
+        /// End of the slot, Unix seconds.
+        slot_to_s: u64,
+        /// Merkle root of the statements.
+        statement_root: [u8; 32],
+        /// The chunks: accounts strictly ascend across all of them, amounts sum to zero over all.
+        chunks: Vec<Vec<Position>>,
+    },
+    /// Lets the debtors of a chunk pay to the contract.
+    PushChunk(ChunkCall),
+    /// Decides a batch whose chunks are all pushed.
+    FinaliseBatch {
+        /// The credit contract.
+        credit: Address,
+        /// The batch in progress.
+        batch_id: BatchId,
+    },
+    /// Pays a chunk's creditors, or, the batch abandoned, gives its debtors back what they paid.
+    ReleaseChunk(ChunkCall),
+    /// Gives a batch up that is not finalised.
+    AbandonBatch {
+        /// The credit contract.
+        credit: Address,
+        /// The batch in progress.
+        batch_id: BatchId,
+    },
+    /// Sends nothing to the sender itself: it takes a nonce and does nothing else.
+    Nothing {
+        /// The sender.
+        sender: Address,
+    },
+}
+
+impl Call {
+    /// Whether it is a step of settling a batch.
+    #[must_use]
+    pub const fn is_settlement(&self) -> bool {
+        matches!(
+            self,
+            Self::Settle { .. }
+                | Self::OpenBatch { .. }
+                | Self::PushChunk(_)
+                | Self::FinaliseBatch { .. }
+                | Self::ReleaseChunk(_)
+                | Self::AbandonBatch { .. }
+        )
+    }
+}
+
+/// A chunk of a batch, as it is pushed and released.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ChunkCall {
+    /// The credit contract.
+    pub credit: Address,
+    /// The batch in progress.
+    pub batch_id: BatchId,
+    /// The chunk, from zero.
+    pub index: u32,
+    /// What it holds.
+    pub positions: Vec<Position>,
 }

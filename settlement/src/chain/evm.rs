@@ -2,12 +2,16 @@
 //! those in the folder of this one.
 
 mod abi;
+mod contract;
 mod errors;
 mod keys;
 pub mod keystore;
 mod logs;
+mod own;
+mod pushed;
 mod reader;
 mod transport;
+mod words;
 
 use std::time::Duration;
 
@@ -24,8 +28,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use url::Url;
 
 use super::{
-    Address, BlockRef, Call, Chain, ChainError, Fees, Movement, SignedTx, TokenScale, TxHash, TxStatus,
-    UnsignedTx,
+    Address, BatchState, BlockRef, Call, Chain, ChainError, CodeMatch, Fees, Movement, Position, SignedTx,
+    TokenScale, TxHash, TxStatus, UnsignedTx,
 };
 use abi::Contracts;
 use transport::Transport;
@@ -176,22 +180,27 @@ impl Chain for EvmChain {
     }
 
     async fn mined_nonce(&self, confirmations: u64) -> Result<u64, ChainError> {
-        let block = if confirmations <= 1 {
-            BlockNumber::Latest
-        } else {
-            let deep = self.head_number().await?.saturating_sub(confirmations - 1);
-            BlockNumber::Number(U64::from(deep))
-        };
+        let block = self.deep_block(confirmations).await?;
         let sender = EthAddress::from(self.sender.0);
         let nonce = self.provider.get_transaction_count(sender, Some(BlockId::Number(block))).await;
         as_u64(nonce.map_err(|e| self.unavailable(e))?).map_err(|e| self.unavailable(e))
     }
 
-    async fn fees(&self) -> Result<Fees, ChainError> {
+    async fn base_fee_wei(&self) -> Result<u128, ChainError> {
         let block = self.provider.get_block(BlockNumber::Latest).await.map_err(|e| self.unavailable(e))?;
         let base = block.and_then(|block| block.base_fee_per_gas);
         let base = base.ok_or_else(|| self.unavailable("its blocks have no base fee (EIP-1559)"))?;
-        let base = as_u128(base).map_err(|e| self.unavailable(e))?;
+        as_u128(base).map_err(|e| self.unavailable(e))
+    }
+
+    async fn block_gas_limit(&self) -> Result<u64, ChainError> {
+        let block = self.provider.get_block(BlockNumber::Latest).await.map_err(|e| self.unavailable(e))?;
+        let block = block.ok_or_else(|| self.unavailable("it has no latest block"))?;
+        as_u64(block.gas_limit).map_err(|e| self.unavailable(e))
+    }
+
+    async fn fees(&self) -> Result<Fees, ChainError> {
+        let base = self.base_fee_wei().await?;
         let tip: Result<U256, ProviderError> = self.provider.request("eth_maxPriorityFeePerGas", ()).await;
         let tip = tip.ok().and_then(|tip| as_u128(tip).ok()).unwrap_or(FALLBACK_PRIORITY_FEE_WEI);
         // Twice the base fee lasts for six full blocks.
@@ -259,6 +268,10 @@ impl Chain for EvmChain {
         Ok(if known.is_some() { TxStatus::Pending } else { TxStatus::Unknown })
     }
 
+    async fn own_transaction(&self, hash: &TxHash) -> Result<Option<SignedTx>, ChainError> {
+        self.read_own_transaction(hash).await
+    }
+
     async fn has_code(&self, address: &Address) -> Result<bool, ChainError> {
         let code = self.provider.get_code(EthAddress::from(address.0), None).await;
         code.map(|code| !code.is_empty()).map_err(|e| self.unavailable(e))
@@ -273,6 +286,27 @@ impl Chain for EvmChain {
         let answer = self.view(credit, data, BlockId::Number(BlockNumber::Latest)).await?;
         let root = <[u8; 32]>::decode(answer).map_err(|e| self.unavailable(e))?;
         Ok((root != [0; 32]).then_some(root))
+    }
+
+    async fn batch_state(
+        &self,
+        credit: &Address,
+        batch_id: &BatchId,
+        confirmations: u64,
+    ) -> Result<BatchState, ChainError> {
+        self.read_batch_state(credit, batch_id, confirmations).await
+    }
+
+    async fn pushed_chunks(
+        &self,
+        credit: &Address,
+        batch_id: &BatchId,
+    ) -> Result<Vec<Vec<Position>>, ChainError> {
+        self.read_pushed_chunks(credit, batch_id).await
+    }
+
+    async fn credit_code(&self, address: &Address) -> Result<CodeMatch, ChainError> {
+        self.read_credit_code(address).await
     }
 
     async fn decimals(&self, token: &Address) -> Result<u8, ChainError> {

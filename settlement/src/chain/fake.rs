@@ -4,19 +4,16 @@
 //! that a settler tested against it is tested against the rules and not against a list of answers.
 //! Clones share one chain, as several processes share a node.
 
+mod chunked;
+mod node;
 mod state;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use async_trait::async_trait;
-use domain::ids::BatchId;
 use domain::units::Money;
 
-use super::{
-    Address, BlockRef, Call, Chain, ChainError, Fees, Movement, MovementKind, SignedTx, TokenScale, TxHash,
-    TxStatus, UnsignedTx,
-};
+use super::{Address, Call, ChainError, Movement, MovementKind, TokenScale, TxHash, UnsignedTx};
 use receipt::merkle::keccak256;
 use state::State;
 
@@ -64,8 +61,18 @@ pub struct Faults {
     pub revert_next: u32,
     /// Transactions that offer less stay pending, in wei a unit of gas.
     pub lowest_fee_wei: u128,
+    /// Whether the node refuses such transactions instead of keeping them.
+    pub refuses_cheap: bool,
     /// Whether a block is mined at each broadcast.
     pub mine_at_once: bool,
+    /// The node names a nonce that is wrong by so many: lower, as one that lags behind does, or higher.
+    pub nonce_error: i64,
+    /// Every call but those that deploy is refused, as a paused contract does.
+    pub paused: bool,
+    /// Something else stands where the credit contract should.
+    pub other_code: bool,
+    /// How much gas a block holds; 0 stands for thirty million.
+    pub block_gas_limit: u64,
 }
 
 impl FakeChain {
@@ -105,6 +112,23 @@ impl FakeChain {
         self.world().mine(self.sender);
     }
 
+    /// Mines a block of no more than so many of what waits.
+    pub fn mine_some(&self, most: usize) {
+        self.world().mine_at_most(self.sender, most);
+    }
+
+    /// Mines a block in which a stranger calls the contract.
+    ///
+    /// # Errors
+    /// The contract's refusal.
+    pub fn call_elsewhere(&self, call: &Call) -> Result<(), String> {
+        let mut world = self.world();
+        let before = world.state.clone();
+        world.state.apply(Address([0x99; 20]), 0, call)?;
+        world.seal(before, Vec::new(), Vec::new());
+        Ok(())
+    }
+
     /// Takes the newest `depth` blocks back; their transactions wait again unless `forget` is set.
     pub fn reorganise(&self, depth: usize, forget: bool) {
         let mut world = self.world();
@@ -120,7 +144,8 @@ impl FakeChain {
         }
     }
 
-    /// Mines a block in which somebody else deposits for an account, or an account is paid out.
+    /// Mines a block in which somebody else deposits for an account, or a member asks to be paid out, is
+    /// paid or takes its request back.
     ///
     /// # Errors
     /// What the contract would say if an account that holds less is paid out.
@@ -155,7 +180,16 @@ impl FakeChain {
 
     /// Spends the sender's next nonce elsewhere, as somebody else with its key could.
     pub fn spend_nonce_elsewhere(&self) {
-        self.world().state.nonce += 1;
+        let mut world = self.world();
+        let nonce = world.state.nonce;
+        world.mempool.remove(&nonce);
+        world.state.nonce += 1;
+    }
+
+    /// How many blocks there are.
+    #[must_use]
+    pub fn height(&self) -> usize {
+        self.world().blocks.len()
     }
 
     /// How many broadcasts the node has taken.
@@ -179,13 +213,18 @@ impl FakeChain {
 
 impl World {
     fn mine(&mut self, sender: Address) {
+        self.mine_at_most(sender, MAX_BLOCK_TRANSACTIONS);
+    }
+
+    fn mine_at_most(&mut self, sender: Address, most: usize) {
         let before = self.state.clone();
         let (mut transactions, mut moved) = (Vec::new(), Vec::new());
-        while transactions.len() < MAX_BLOCK_TRANSACTIONS {
+        while transactions.len() < most {
             let Some((hash, tx)) = self.next_minable() else { break };
             self.mempool.remove(&tx.nonce);
             let reverts = self.faults.revert_next > 0;
             self.faults.revert_next = self.faults.revert_next.saturating_sub(1);
+            let reverts = reverts || (self.faults.paused && tx.call.is_settlement());
             let succeeded = !reverts && self.state.apply(sender, tx.nonce, &tx.call).is_ok();
             self.state.nonce += 1;
             transactions.push((hash, succeeded));
@@ -224,6 +263,13 @@ impl World {
         (tx.fees.max_fee_per_gas_wei >= self.faults.lowest_fee_wei).then(|| (*hash, tx.clone()))
     }
 
+    /// The state after the newest block that has `confirmations` blocks on it, its own included.
+    fn deep(&self, confirmations: u64) -> &State {
+        let too_young = usize::try_from(confirmations.saturating_sub(1)).unwrap_or(usize::MAX);
+        let newest = self.blocks.len().saturating_sub(too_young);
+        self.blocks.get(newest).map_or(&self.state, |block| &block.before)
+    }
+
     fn find(&self, hash: &TxHash) -> Option<(usize, bool)> {
         self.blocks.iter().enumerate().find_map(|(height, block)| {
             block.transactions.iter().find(|(other, _)| other == hash).map(|(_, ok)| (height, *ok))
@@ -241,6 +287,11 @@ impl World {
         {
             return Err(ChainError::Underpriced { reason: "replacement underpriced".into() });
         }
+        if self.faults.refuses_cheap && tx.fees.max_fee_per_gas_wei < self.faults.lowest_fee_wei {
+            return Err(ChainError::Underpriced {
+                reason: "max fee per gas less than block base fee".into(),
+            });
+        }
         self.broadcasts += 1;
         if self.faults.drop_next > 0 {
             self.faults.drop_next -= 1;
@@ -253,135 +304,6 @@ impl World {
 
 fn rejected(reason: &str) -> ChainError {
     ChainError::Rejected { reason: reason.to_owned() }
-}
-
-#[async_trait]
-impl Chain for FakeChain {
-    fn chain_id(&self) -> u64 {
-        CHAIN_ID
-    }
-
-    fn scale(&self) -> TokenScale {
-        self.world().state.scale
-    }
-
-    fn sender(&self) -> Address {
-        self.sender
-    }
-
-    async fn check(&self) -> Result<(), ChainError> {
-        self.node().map(drop)
-    }
-
-    async fn head(&self) -> Result<BlockRef, ChainError> {
-        let world = self.node()?;
-        let hash = world.blocks.last().map_or([0; 32], |block| block.hash);
-        Ok(BlockRef { number: world.blocks.len() as u64, hash })
-    }
-
-    async fn mined_nonce(&self, confirmations: u64) -> Result<u64, ChainError> {
-        let world = self.node()?;
-        let too_young = usize::try_from(confirmations.saturating_sub(1)).unwrap_or(usize::MAX);
-        let newest = world.blocks.len().saturating_sub(too_young);
-        Ok(world.blocks.get(newest).map_or(world.state.nonce, |block| block.before.nonce))
-    }
-
-    async fn fees(&self) -> Result<Fees, ChainError> {
-        let base = self.node()?.faults.lowest_fee_wei;
-        Ok(Fees { max_fee_per_gas_wei: 1_000.max(base * 2), priority_fee_per_gas_wei: 1_000 })
-    }
-
-    async fn estimate_gas(&self, call: &Call) -> Result<u64, ChainError> {
-        let world = self.node()?;
-        let tried = world.state.clone().apply(self.sender, world.state.nonce, call);
-        tried.map(|()| GAS_USED).map_err(|reason| ChainError::WouldRevert { reason })
-    }
-
-    fn sign(&self, tx: &UnsignedTx) -> Result<SignedTx, ChainError> {
-        let raw = keccak256(&[format!("{}{tx:?}", self.sender).as_bytes()]);
-        self.world().signed.insert(TxHash(raw), tx.clone());
-        Ok(SignedTx {
-            hash: TxHash(raw),
-            raw: raw.to_vec(),
-            nonce: tx.nonce,
-            max_fee_per_gas_wei: tx.fees.max_fee_per_gas_wei,
-        })
-    }
-
-    fn sign_replacement(&self, raw: &[u8], fees: Fees) -> Result<SignedTx, ChainError> {
-        let signed = self.world().signed.get(&hash_of(raw)?).cloned();
-        let tx = signed.ok_or_else(|| rejected("these bytes are not signed"))?;
-        self.sign(&UnsignedTx { fees: fees.max(tx.fees.bumped()), ..tx })
-    }
-
-    fn contract_address(&self, nonce: u64) -> Address {
-        State::contract_address(&self.sender, nonce)
-    }
-
-    async fn broadcast(&self, raw: &[u8]) -> Result<(), ChainError> {
-        let mut world = self.node()?;
-        world.take(hash_of(raw)?)?;
-        if world.faults.mine_at_once {
-            world.mine(self.sender);
-        }
-        Ok(())
-    }
-
-    async fn status(&self, hash: &TxHash) -> Result<TxStatus, ChainError> {
-        let world = self.node()?;
-        if let Some((height, succeeded)) = world.find(hash) {
-            let confirmations = (world.blocks.len() - height) as u64;
-            let block_number = height as u64 + 1;
-            return Ok(TxStatus::Mined { block_number, confirmations, succeeded, gas_used: GAS_USED });
-        }
-        let waits = world.mempool.values().any(|other| other == hash);
-        Ok(if waits { TxStatus::Pending } else { TxStatus::Unknown })
-    }
-
-    async fn has_code(&self, address: &Address) -> Result<bool, ChainError> {
-        Ok(self.node()?.state.contracts.contains(address))
-    }
-
-    async fn settled_root(
-        &self,
-        _credit: &Address,
-        batch_id: &BatchId,
-    ) -> Result<Option<[u8; 32]>, ChainError> {
-        Ok(self.node()?.state.settled.get(batch_id).copied())
-    }
-
-    async fn decimals(&self, _token: &Address) -> Result<u8, ChainError> {
-        Ok(self.node()?.state.scale.decimals())
-    }
-
-    async fn currency_of(&self, credit: &Address) -> Result<Address, ChainError> {
-        let found = self.node()?.state.wrapped.get(credit).copied();
-        found.ok_or_else(|| ChainError::Setup(format!("{credit} is no credit contract")))
-    }
-
-    async fn block_hash(&self, number: u64) -> Result<Option<[u8; 32]>, ChainError> {
-        let world = self.node()?;
-        let index = usize::try_from(number).unwrap_or(usize::MAX);
-        if index == 0 {
-            return Ok(Some([0; 32]));
-        }
-        Ok(world.blocks.get(index - 1).map(|block| block.hash))
-    }
-
-    async fn movements(&self, _credit: &Address, from: u64, to: u64) -> Result<Vec<Movement>, ChainError> {
-        let world = self.node()?;
-        let numbered = (1_u64..).zip(&world.blocks).filter(|(number, _)| (from..=to).contains(number));
-        Ok(numbered.flat_map(|(_, block)| block.movements.iter().cloned()).collect())
-    }
-
-    async fn balances(&self, _credit: &Address, accounts: &[Address]) -> Result<Vec<u128>, ChainError> {
-        let world = self.node()?;
-        let balance = |account| world.state.credits.get(account).copied().unwrap_or_default();
-        let held: Vec<Money> = accounts.iter().map(balance).collect();
-        let base_units = |money| self.scale().to_base_units(money).unwrap_or_default().unsigned_abs();
-        drop(world);
-        Ok(held.into_iter().map(base_units).collect())
-    }
 }
 
 fn hash_of(raw: &[u8]) -> Result<TxHash, ChainError> {

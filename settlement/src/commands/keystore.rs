@@ -13,6 +13,9 @@ pub(crate) enum KeystoreCommand {
     New {
         #[command(flatten)]
         files: Files,
+        /// Leaves a keystore that is there as it is, and makes the password too if there is none.
+        #[arg(long)]
+        if_missing: bool,
     },
     /// Encrypts a key that a file holds as 64 hex digits. Remove that file afterwards.
     Import {
@@ -43,7 +46,11 @@ pub(crate) fn run(command: &KeystoreCommand) -> anyhow::Result<()> {
         bytes
     };
     let (files, key) = match command {
-        KeystoreCommand::New { files } => (files, random()),
+        KeystoreCommand::New { files, if_missing: true } => {
+            keystore::ensure(&files.keystore, &files.password_file, random)?;
+            return crate::print(&format!("{} is there\n", files.keystore.display()));
+        }
+        KeystoreCommand::New { files, if_missing: false } => (files, random()),
         KeystoreCommand::Import { key_file, files } => (files, keystore::read_plain(key_file)?),
     };
     let Files { keystore, password_file } = files;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::json;
 use service::cli::{EXIT_USAGE, one_line};
+use settlement::chain::ChainError;
 use settlement::chain::evm::Reader;
 use settlement::verify::{VerifyError, verify};
 
@@ -21,6 +22,9 @@ pub(crate) struct VerifyArgs {
     /// A node of the receipt's chain that you trust, such as one of your own.
     #[arg(long)]
     rpc: url::Url,
+    /// The community's credit contract, known from elsewhere than the receipt: a receipt for another one is refused.
+    #[arg(long)]
+    contract: Option<settlement::chain::Address>,
     /// Write the result as one line of JSON.
     #[arg(long)]
     json: bool,
@@ -34,7 +38,7 @@ const MAX_RECEIPT_BYTES: u64 = 1024 * 1024;
 pub(crate) fn run(args: &VerifyArgs) -> ExitCode {
     let result = read(&args.receipt).and_then(|text| {
         let node = Reader::new(args.rpc.clone(), TIMEOUT)?;
-        crate::block_on(async { Ok(verify(&text, &node).await) })
+        crate::block_on(async { Ok(verify(&text, args.contract.as_ref(), &node).await) })
     });
     let (status, report) = match result {
         Ok(Ok((receipt, checked))) => (
@@ -48,26 +52,37 @@ pub(crate) fn run(args: &VerifyArgs) -> ExitCode {
             }),
         ),
         Ok(Err(VerifyError::Invalid(reason))) => (1, json!({"valid": false, "reason": reason.to_string()})),
+        Ok(Err(VerifyError::Chain(ChainError::Unavailable { node, reason }))) => {
+            let reason = format!("the node at {node} does not answer as one does: {reason}; check --rpc");
+            (EXIT_USAGE, json!({"valid": null, "reason": reason}))
+        }
         Ok(Err(error @ VerifyError::Chain(_))) => {
             (EXIT_USAGE, json!({"valid": null, "reason": one_line(&error)}))
         }
         Err(error) => (EXIT_USAGE, json!({"valid": null, "reason": one_line(error.as_ref())})),
     };
-    let text = if args.json { report.to_string() } else { words(&report) };
+    let text = if args.json { report.to_string() } else { words(&report, args.contract.is_some()) };
     let printed = crate::print(&format!("{text}\n"));
     if printed.is_ok() { ExitCode::from(status) } else { ExitCode::from(EXIT_USAGE) }
 }
 
-fn words(report: &serde_json::Value) -> String {
+/// `is_known`: whether the contract was compared with one that is known from elsewhere.
+fn words(report: &serde_json::Value, is_known: bool) -> String {
     let text = |name: &str| report[name].as_str().unwrap_or_default();
     match report["valid"].as_bool() {
         Some(true) => format!(
-            "valid: {} of {}, slot {}, net {} nano-currency; root {} is on the chain",
+            "valid: {} of {}, slot {}, net {} nano-currency; contract {} keeps its root {}{}",
             text("account_id"),
             text("community_id"),
             text("slot_start"),
             text("net_nano"),
-            text("root")
+            text("contract"),
+            text("root"),
+            if is_known {
+                ""
+            } else {
+                "\nmake sure that this contract is your community's, or name that with --contract"
+            }
         ),
         Some(false) => format!("not valid: {}", text("reason")),
         None => format!("not checked: {}", text("reason")),

@@ -57,11 +57,12 @@ pub(super) fn steps(chain: &dyn Chain, first: u64, settings: &DeploySettings) ->
     let credit_settings = CreditSettings { currency, authority, withdrawal_delay_s, name, symbol };
     steps.push((Call::DeployCredit(credit_settings), DEPLOY_CONTRACT));
     let mut calls = Vec::new();
-    for (role, label, function, holder) in
-        [(SETTLER, "settler", "settle", sender), (PAUSER, "pauser", "pause", administrator)]
+    let settling: &[&str] = &["settle", "openBatch", "pushChunk", "finaliseBatch", "abandonBatch"];
+    for (role, label, functions, holder) in
+        [(SETTLER, "settler", settling, sender), (PAUSER, "pauser", &["pause"], administrator)]
     {
         calls.push(Call::LabelRole { authority, role, label });
-        calls.push(Call::AllowFunction { authority, credit, function, role });
+        calls.push(Call::AllowFunctions { authority, credit, functions, role });
         calls.push(Call::GrantRole { authority, role, holder });
     }
     if settings.currency.is_none() {

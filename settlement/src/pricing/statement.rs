@@ -43,12 +43,20 @@ pub struct Statement {
     pub closing_bought: Leg,
     /// Sold in the closing auction.
     pub closing_sold: Leg,
+    /// The part of the closing auction's purchase that met its preference, and the premium for it.
+    pub preferred_bought: Leg,
+    /// The part of the closing auction's sale that met its buyer's preference, and the premium for it.
+    pub preferred_sold: Leg,
     /// Imported from the grid at the retail tariff.
     pub residual_import: Energy,
     /// Exported to the grid at the feed-in tariff.
     pub residual_export: Energy,
     /// The money for both residuals.
     pub residual: Money,
+    /// Exported beyond the grid limit: earns nothing, and is no part of the residual export.
+    pub curtailed: Energy,
+    /// The share of the residual import beyond the grid limit; paid like the rest of it.
+    pub over_limit: Energy,
     /// For local energy bought; negative for a buyer, positive for the network account.
     pub network_fee: Money,
     /// For local energy bought; negative for a buyer, positive for the platform account.
@@ -71,9 +79,13 @@ impl Statement {
             traded_sold: Leg::default(),
             closing_bought: Leg::default(),
             closing_sold: Leg::default(),
+            preferred_bought: Leg::default(),
+            preferred_sold: Leg::default(),
             residual_import: Energy::ZERO,
             residual_export: Energy::ZERO,
             residual: Money::ZERO,
+            curtailed: Energy::ZERO,
+            over_limit: Energy::ZERO,
             network_fee: Money::ZERO,
             platform_fee: Money::ZERO,
             net: Money::ZERO,
@@ -91,6 +103,8 @@ impl Statement {
             self.traded_sold.money,
             self.closing_bought.money,
             self.closing_sold.money,
+            self.preferred_bought.money,
+            self.preferred_sold.money,
             self.residual,
             self.network_fee,
             self.platform_fee,
@@ -116,11 +130,19 @@ impl Statement {
             (&mut self.traded_sold, other.traded_sold),
             (&mut self.closing_bought, other.closing_bought),
             (&mut self.closing_sold, other.closing_sold),
+            (&mut self.preferred_bought, other.preferred_bought),
+            (&mut self.preferred_sold, other.preferred_sold),
         ] {
             leg.add(added.energy, added.money)?;
         }
-        self.residual_import = self.residual_import.checked_add(other.residual_import)?;
-        self.residual_export = self.residual_export.checked_add(other.residual_export)?;
+        for (energy, added) in [
+            (&mut self.residual_import, other.residual_import),
+            (&mut self.residual_export, other.residual_export),
+            (&mut self.curtailed, other.curtailed),
+            (&mut self.over_limit, other.over_limit),
+        ] {
+            *energy = energy.checked_add(added)?;
+        }
         for (money, added) in [
             (&mut self.residual, other.residual),
             (&mut self.network_fee, other.network_fee),

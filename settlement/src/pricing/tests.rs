@@ -1,9 +1,10 @@
-//! Worked examples, and the two laws: money sums to zero, passive members never lose.
+//! Worked examples of what a slot costs.
 
-use domain::ids::{MemberId, OrderId};
-use domain::strategies;
+mod laws;
+
+use domain::ids::{MemberId, OrderId, ZoneId};
+use domain::order::Side;
 use domain::units::Price;
-use proptest::prelude::*;
 
 use super::*;
 
@@ -27,6 +28,7 @@ fn site(i: usize, member: usize, import: i64, export: i64) -> SiteEnergy {
     SiteEnergy {
         site_id: site_id(i),
         account_id: AccountId::new(&format!("m-{member:03}")).unwrap(),
+        zone: 0,
         metered: Metered { import: wh(import), export: wh(export), production: None },
         substituted: false,
     }
@@ -49,6 +51,60 @@ fn fill(i: usize, side: Side, energy: i64, price: Price) -> ClosingFill {
     ClosingFill { site_id: site_id(i), side, energy: wh(energy), price }
 }
 
+fn pair(buyer: usize, seller: usize, energy: i64, premium: i64) -> ClosingPair {
+    ClosingPair {
+        buyer_site: site_id(buyer),
+        seller_site: site_id(seller),
+        energy: wh(energy),
+        network_fee: micro(30_000),
+        preferred: wh(if premium > 0 { energy } else { 0 }),
+        premium: micro(premium),
+    }
+}
+
+/// Fees among zones that are numbered from 0.
+fn fees(tariff: &Tariff, matrix: &[&[i64]]) -> NetworkFees {
+    let zone = |number: usize| ZoneId::new(&format!("z-{number}")).unwrap();
+    let row = |(from, row): (usize, &&[i64])| {
+        row.iter().enumerate().map(|(to, fee)| (zone(from), zone(to), micro(*fee))).collect::<Vec<_>>()
+    };
+    let pairs: Vec<_> = matrix.iter().enumerate().flat_map(row).collect();
+    NetworkFees::new((0..matrix.len()).map(zone), tariff, pairs).unwrap()
+}
+
+/// A slot of one zone, without trades, closing auction and limits.
+#[derive(Debug)]
+struct Slot {
+    tariff: Tariff,
+    fees: NetworkFees,
+    limits: GridLimits,
+    sites: Vec<SiteEnergy>,
+    trades: Vec<Trade>,
+    fills: Vec<ClosingFill>,
+    pairs: Vec<ClosingPair>,
+}
+
+impl Slot {
+    fn new(sites: impl Into<Vec<SiteEnergy>>) -> Self {
+        let (tariff, sites) = (tariff(), sites.into());
+        let (trades, fills, pairs) = (Vec::new(), Vec::new(), Vec::new());
+        Self {
+            fees: fees(&tariff, &[&[30_000]]),
+            limits: GridLimits::default(),
+            tariff,
+            sites,
+            trades,
+            fills,
+            pairs,
+        }
+    }
+
+    fn price(&self) -> Result<Vec<Statement>, PricingError> {
+        let Self { tariff, fees, limits, sites, trades, fills, pairs } = self;
+        price(&SlotInput { tariff, fees, limits: *limits, sites, trades, fills, pairs })
+    }
+}
+
 fn statement<'a>(statements: &'a [Statement], account: &str) -> &'a Statement {
     statements.iter().find(|s| s.account_id.as_str() == account).unwrap()
 }
@@ -57,8 +113,7 @@ fn statement<'a>(statements: &'a [Statement], account: &str) -> &'a Statement {
 fn one_kwh_traded_and_the_rest_at_the_tariffs() {
     let sites = [site(0, 0, 0, 1_500), site(1, 1, 1_200, 0)];
     let trades = [trade(0, 1, wh(1_000), micro(200_000))];
-    let input = SlotInput { tariff: &tariff(), sites: &sites, trades: &trades, fills: &[] };
-    let statements = price(&input).unwrap();
+    let statements = Slot { trades: trades.into(), ..Slot::new(sites) }.price().unwrap();
     let (seller, buyer) = (statement(&statements, "m-000"), statement(&statements, "m-001"));
     // 1 000 Wh at 20 ct and 500 Wh at the feed-in tariff of 8 ct.
     assert_eq!(seller.net.nano(), 200_000_000 + 40_000_000);
@@ -75,8 +130,8 @@ fn one_kwh_traded_and_the_rest_at_the_tariffs() {
 fn import_and_export_in_one_slot_both_stay_at_the_tariffs() {
     let sites = [site(0, 0, 300, 1_300), site(1, 1, 1_000, 0)];
     let fills = [fill(0, Side::Offer, 1_000, micro(184_000)), fill(1, Side::Bid, 1_000, micro(184_000))];
-    let input = SlotInput { tariff: &tariff(), sites: &sites, trades: &[], fills: &fills };
-    let statements = price(&input).unwrap();
+    let pairs = vec![pair(1, 0, 1_000, 0)];
+    let statements = Slot { fills: fills.into(), pairs, ..Slot::new(sites) }.price().unwrap();
     let seller = statement(&statements, "m-000");
     assert_eq!((seller.residual_import, seller.residual_export), (wh(300), wh(300)));
     assert_eq!(seller.residual.nano(), 300 * (80_000 - 320_000));
@@ -87,8 +142,7 @@ fn import_and_export_in_one_slot_both_stay_at_the_tariffs() {
 fn who_delivers_less_than_it_sold_imports_the_rest() {
     let sites = [site(0, 0, 0, 400), site(1, 1, 1_000, 0)];
     let trades = [trade(0, 1, wh(1_000), micro(200_000))];
-    let input = SlotInput { tariff: &tariff(), sites: &sites, trades: &trades, fills: &[] };
-    let statements = price(&input).unwrap();
+    let statements = Slot { trades: trades.into(), ..Slot::new(sites) }.price().unwrap();
     assert_eq!(statement(&statements, "m-000").residual_import, wh(600));
 }
 
@@ -97,8 +151,7 @@ fn the_sites_of_a_member_share_a_statement() {
     let mut sites = [site(0, 7, 10, 0), site(1, 7, 5, 2)];
     sites[0].metered.production = Some(wh(3));
     sites[1].substituted = true;
-    let input = SlotInput { tariff: &tariff(), sites: &sites, trades: &[], fills: &[] };
-    let statements = price(&input).unwrap();
+    let statements = Slot::new(sites).price().unwrap();
     let member = statement(&statements, "m-007");
     assert_eq!((member.metered.import, member.metered.export), (wh(15), wh(2)));
     assert!(member.metered.production.is_none() && member.substituted);
@@ -108,87 +161,64 @@ fn the_sites_of_a_member_share_a_statement() {
 
 #[test]
 fn input_that_contradicts_itself_is_refused() {
-    let (tariff, sites) = (tariff(), [site(0, 0, 0, 1), site(1, 1, 1, 0)]);
-    let price_of = |sites: &[SiteEnergy], trades: &[Trade], fills: &[ClosingFill]| {
-        price(&SlotInput { tariff: &tariff, sites, trades, fills }).unwrap_err()
-    };
-    let unknown = price_of(&sites, &[trade(0, 9, wh(1), micro(1))], &[]);
+    let sites = [site(0, 0, 0, 1), site(1, 1, 1, 0)];
+    let slot = || Slot::new(sites.clone());
+    let error = |slot: Slot| slot.price().unwrap_err();
+    let unknown = error(Slot { trades: vec![trade(0, 9, wh(1), micro(1))], ..slot() });
     assert!(matches!(unknown, PricingError::UnknownSite { .. }));
-    let lonely = price_of(&sites, &[], &[fill(1, Side::Bid, 1, micro(100_000))]);
+    let lonely = error(Slot { fills: vec![fill(1, Side::Bid, 1, micro(100_000))], ..slot() });
     assert!(matches!(lonely, PricingError::ClosingUnbalanced { bought_wh: 1, sold_wh: 0 }));
-    let twice = price_of(&[sites[0].clone(), sites[0].clone()], &[], &[]);
+    let unpaired = error(Slot { pairs: vec![pair(1, 0, 1, 0)], ..slot() });
+    assert!(matches!(unpaired, PricingError::PairsUnbalanced { filled_wh: 0, paired_wh: -1, .. }));
+    let twice = error(Slot::new([sites[0].clone(), sites[0].clone()]));
     assert!(matches!(twice, PricingError::DuplicateSite { .. }));
-    let negative = price_of(&[site(0, 0, -1, 0)], &[], &[]);
+    let elsewhere = error(Slot::new([SiteEnergy { zone: 1, ..sites[0].clone() }]));
+    assert!(matches!(elsewhere, PricingError::UnknownZone { .. }));
+    let negative = error(Slot::new([site(0, 0, -1, 0)]));
     assert!(matches!(negative, PricingError::NegativeEnergy { .. }));
-    let absurd = price_of(&[site(0, 0, i64::MAX, 0)], &[], &[]);
+    let absurd = error(Slot::new([site(0, 0, i64::MAX, 0)]));
     assert!(matches!(absurd, PricingError::Overflow(_)));
 }
 
-/// Sites of up to eight members with any energies.
-fn sites() -> impl Strategy<Value = Vec<SiteEnergy>> {
-    prop::collection::vec((0_usize..8, 0_i64..5_000, 0_i64..5_000, any::<bool>()), 2..20).prop_map(|all| {
-        let site = |(i, (member, import, export, substituted)): (usize, (usize, i64, i64, bool))| {
-            SiteEnergy { substituted, ..site(i, member, import, export) }
-        };
-        all.into_iter().enumerate().map(site).collect()
-    })
+#[test]
+fn each_trade_pays_the_fee_of_its_own_zones() {
+    let mut sites = [site(0, 0, 0, 300), site(1, 1, 0, 300), site(2, 2, 600, 0)];
+    (sites[0].zone, sites[2].zone) = (1, 1);
+    let trades = vec![trade(0, 2, wh(300), micro(200_000)), trade(1, 2, wh(300), micro(200_000))];
+    let fees = fees(&tariff(), &[&[10_000, 50_000], &[40_000, 15_000]]);
+    let statements = Slot { trades, fees, ..Slot::new(sites) }.price().unwrap();
+    // From zone 1 to 1, and from zone 0 to 1.
+    let fee = 300 * 15_000 + 300 * 50_000;
+    assert_eq!(statement(&statements, "m-002").network_fee.nano(), -fee);
+    assert_eq!(statement(&statements, "network").net.nano(), fee);
 }
 
-/// Serves the smaller side of the sites' net energies at one price, as the closing auction does.
-fn closing(sites: &[SiteEnergy], price: Price) -> Vec<ClosingFill> {
-    let nets: Vec<i64> = sites.iter().map(|s| s.metered.net_export().unwrap().wh()).collect();
-    let offered: i64 = nets.iter().filter(|n| **n > 0).sum();
-    let wanted: i64 = -nets.iter().filter(|n| **n < 0).sum::<i64>();
-    let (mut to_sell, mut to_buy) = (offered.min(wanted), offered.min(wanted));
-    let mut fills = Vec::new();
-    for (i, net) in nets.into_iter().enumerate() {
-        let (side, left) = if net > 0 { (Side::Offer, &mut to_sell) } else { (Side::Bid, &mut to_buy) };
-        let energy = net.abs().min(*left);
-        *left -= energy;
-        if energy > 0 {
-            fills.push(fill(i, side, energy, price));
-        }
-    }
-    fills
+#[test]
+fn a_premium_goes_from_the_buyer_to_the_seller() {
+    let sites = [site(0, 0, 0, 300), site(1, 1, 300, 0)];
+    let fills = vec![fill(0, Side::Offer, 300, micro(184_000)), fill(1, Side::Bid, 300, micro(184_000))];
+    let preferred = ClosingPair { preferred: wh(200), ..pair(1, 0, 300, 10_000) };
+    let statements = Slot { fills, pairs: vec![preferred], ..Slot::new(sites) }.price().unwrap();
+    let (seller, buyer) = (statement(&statements, "m-000"), statement(&statements, "m-001"));
+    assert_eq!((buyer.preferred_bought.energy, buyer.preferred_bought.money.nano()), (wh(200), -2_000_000));
+    assert_eq!((seller.preferred_sold.energy, seller.preferred_sold.money.nano()), (wh(200), 2_000_000));
+    assert_eq!(seller.net.nano(), 300 * 184_000 + 2_000_000);
+    assert_eq!(buyer.net.nano(), -(300 * (184_000 + 32_000) + 2_000_000));
 }
 
-proptest! {
-    #[test]
-    fn money_sums_to_zero(
-        tariff in strategies::tariff(),
-        sites in sites(),
-        deals in prop::collection::vec((0_usize..20, 0_usize..20, strategies::slot_energy(), strategies::price()), 0..30),
-        closing_price in strategies::price(),
-    ) {
-        let trades: Vec<Trade> = deals
-            .into_iter()
-            .map(|(s, b, energy, price)| trade(s % sites.len(), b % sites.len(), energy, price))
-            .collect();
-        let fills = closing(&sites, closing_price);
-        let statements = price(&SlotInput { tariff: &tariff, sites: &sites, trades: &trades, fills: &fills }).unwrap();
-        let sum = |of: fn(&Statement) -> Money| Money::checked_sum(statements.iter().map(of)).unwrap();
-        prop_assert!(sum(|s| s.net).is_zero());
-        prop_assert!(sum(|s| s.base).is_zero());
-        let parts: [fn(&Statement) -> Money; 3] = [|s| s.residual, |s| s.network_fee, |s| s.platform_fee];
-        for part in parts {
-            prop_assert!(sum(part).is_zero());
-        }
-        for statement in &statements {
-            prop_assert_eq!(statement.net, statement.sum().unwrap());
-        }
-    }
-
-    #[test]
-    fn passive_members_are_never_worse_off_than_at_the_tariffs(
-        tariff in strategies::tariff(),
-        sites in sites(),
-        share in 0_i64..=100,
-    ) {
-        let (low, high) = (tariff.lowest_limit().micro_per_kwh(), tariff.highest_limit().unwrap().micro_per_kwh());
-        let fills = closing(&sites, micro(low + (high - low) * share / 100));
-        let statements = price(&SlotInput { tariff: &tariff, sites: &sites, trades: &[], fills: &fills }).unwrap();
-        for statement in statements.iter().filter(|s| s.account_id.as_str().starts_with("m-")) {
-            prop_assert!(statement.net >= statement.base, "{statement:?}");
-        }
-    }
+#[test]
+fn what_is_fed_in_beyond_the_limit_is_curtailed_and_what_is_drawn_beyond_it_is_stated() {
+    let sites = [site(0, 0, 0, 500), site(1, 1, 0, 100), site(2, 2, 700, 0), site(3, 3, 200, 0)];
+    let limits = GridLimits { import: Some(wh(450)), export: Some(wh(400)) };
+    let statements = Slot { limits, ..Slot::new(sites) }.price().unwrap();
+    let seen = |account: &str| {
+        let s = statement(&statements, account);
+        (s.residual_export.wh(), s.curtailed.wh(), s.residual_import.wh(), s.over_limit.wh())
+    };
+    // 200 Wh of 600 Wh: 166.67 and 33.33, the larger remainder gets the watt-hour.
+    assert_eq!([seen("m-000"), seen("m-001")], [(333, 167, 0, 0), (67, 33, 0, 0)]);
+    assert_eq!([seen("m-002"), seen("m-003")], [(0, 0, 700, 350), (0, 0, 200, 100)]);
+    let earned = statement(&statements, "m-000");
+    assert_eq!((earned.net.nano(), earned.base.nano()), (333 * 80_000, 500 * 80_000));
+    assert_eq!(statement(&statements, "m-002").net, statement(&statements, "m-002").base);
 }

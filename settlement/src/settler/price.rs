@@ -2,16 +2,19 @@
 
 use std::collections::HashMap;
 
-use domain::ids::{AccountId, SiteId};
+use domain::fees::NetworkFees;
+use domain::ids::{AccountId, SiteId, ZoneId};
 use rand::Rng;
 use receipt::merkle::Tree;
 use receipt::{Address, SlotRevision};
 use store::StoreError;
 use store::batches::{self, BatchRow, BatchStatus};
+use store::metering::MeteredSite;
 use store::notify::{self, Event, Kind};
 use store::slots::{self, SlotRow, SlotStatus};
 use store::statements::{self, SALT_BYTES, StatementRow};
-use store::{communities, members, metering, receipts, trades};
+use store::zones::{self, SiteZone};
+use store::{communities, grid_limits, members, metering, network_fees, receipts, trades};
 
 use crate::context::{Context, Settling};
 use crate::error::SettleError;
@@ -50,29 +53,24 @@ async fn statements_of(
     salts: &mut impl Rng,
 ) -> Result<Vec<StatementRow>, SettleError> {
     let (pool, community) = (&context.pool, &context.community_id);
-    let tariff = communities::tariff_at(pool, community, slot.slot_start).await?;
-    let accounts: HashMap<SiteId, AccountId> = members::sites(pool, community)
-        .await?
-        .into_iter()
-        .map(|site| Ok((site.site_id, AccountId::of_member(&site.member_id)?)))
-        .collect::<Result<_, SettleError>>()?;
-    let metered = metering::of_slot(pool, community, slot.slot_start, slot.revision).await?;
-    let sites = metered
-        .into_iter()
-        .map(|site| {
-            let account_id = accounts.get(&site.site_id).cloned().ok_or_else(|| {
-                SettleError::Inconsistent(format!("site {} is metered but not enrolled", site.site_id))
-            })?;
-            let (site_id, metered, substituted) = (site.site_id, site.metered, site.substituted);
-            Ok(SiteEnergy { site_id, account_id, metered, substituted })
-        })
-        .collect::<Result<Vec<_>, SettleError>>()?;
+    let (start, revision) = (slot.slot_start, slot.revision);
+    let tariff = communities::tariff_at(pool, community, start).await?;
+    let zones = zones::of_sites(pool, community).await?;
+    let fees = network_fees::of_slot(pool, community, start, &tariff, &zones).await?;
+    let sites = sites(context, slot, &fees, &zones).await?;
     let trades: Vec<_> =
-        trades::of_slot(pool, community, slot.slot_start).await?.into_iter().map(|row| row.trade).collect();
-    let fills = metering::closing_fills(pool, community, slot.slot_start, slot.revision).await?;
-    let input = SlotInput { tariff: &tariff, sites: &sites, trades: &trades, fills: &fills };
-    let statements = pricing::price(&input)
-        .map_err(|source| SettleError::Pricing { slot: slot.slot_start.to_rfc3339(), source })?;
+        trades::of_slot(pool, community, start).await?.into_iter().map(|row| row.trade).collect();
+    let input = SlotInput {
+        tariff: &tariff,
+        fees: &fees,
+        limits: grid_limits::of_slot(pool, community, start).await?,
+        sites: &sites,
+        trades: &trades,
+        fills: &metering::closing_fills(pool, community, start, revision).await?,
+        pairs: &metering::closing_pairs(pool, community, start, revision).await?,
+    };
+    let statements =
+        pricing::price(&input).map_err(|source| SettleError::Pricing { slot: start.to_rfc3339(), source })?;
     let addresses = addresses(context).await?;
     statements
         .into_iter()
@@ -88,6 +86,34 @@ async fn statements_of(
             Ok(statement_row(statement, address, salt))
         })
         .collect()
+}
+
+/// What each site metered, with its account and the number of its zone.
+async fn sites(
+    context: &Context,
+    slot: &SlotRow,
+    fees: &NetworkFees,
+    zones: &[SiteZone],
+) -> Result<Vec<SiteEnergy>, SettleError> {
+    let (pool, community) = (&context.pool, &context.community_id);
+    let zones: HashMap<&SiteId, &ZoneId> = zones.iter().map(|site| (&site.site_id, &site.zone_id)).collect();
+    let enrolled: HashMap<SiteId, AccountId> = members::sites(pool, community)
+        .await?
+        .into_iter()
+        .map(|site| Ok((site.site_id, AccountId::of_member(&site.member_id)?)))
+        .collect::<Result<_, SettleError>>()?;
+    let metered = metering::of_slot(pool, community, slot.slot_start, slot.revision).await?;
+    let site = |site: MeteredSite| {
+        let account_id = enrolled.get(&site.site_id).cloned();
+        let zone = zones.get(&site.site_id).and_then(|zone| fees.number(zone));
+        let (Some(account_id), Some(zone)) = (account_id, zone) else {
+            let what = format!("site {} is metered but not enrolled", site.site_id);
+            return Err(SettleError::Inconsistent(what));
+        };
+        let (site_id, metered, substituted) = (site.site_id, site.metered, site.substituted);
+        Ok(SiteEnergy { site_id, account_id, zone, metered, substituted })
+    };
+    metered.into_iter().map(site).collect()
 }
 
 async fn addresses(context: &Context) -> Result<HashMap<AccountId, Address>, SettleError> {

@@ -2,41 +2,51 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use domain::ids::{AccountId, BatchId};
+use domain::ids::AccountId;
 use domain::units::Money;
 use store::StoreError;
 use store::batches::{self, BatchRow, BatchStatus};
 use store::ledger::Balance;
 use store::notify::{self, Event, Kind};
 use store::transactions::Purpose;
-use store::{PgConnection, ledger};
+use store::{PgConnection, ledger, moves};
 
+use super::chunks::{self, Empty};
+use super::recover::{self, Unknown};
+use super::way::{self, Way};
 use crate::batch::{Step, after};
-use crate::chain::{Address, Call, ChainError, Position};
+use crate::chain::{Address, ChainError, Position};
 use crate::context::Settling;
-use crate::error::{SettleError, out_of_range};
+use crate::error::SettleError;
 use crate::finish::advance;
-use crate::gas;
 use crate::netting::{self, NettingError, Positions};
 use crate::outgoing::{Outgoing, sign_all};
 
 /// Signs the prepared batch of the earliest slot, unless one is on its way or none is prepared.
 pub(super) async fn next_batch(settling: &Settling) -> Result<bool, SettleError> {
     let (pool, community) = (&settling.context.pool, &settling.context.community_id);
-    if batches::in_flight(pool, community).await?.is_some() {
+    // Credits of an account that changed its address are not yet where this batch would look for them.
+    if let Some(batch) = batches::in_flight(pool, community).await? {
+        return chunks::go_on(settling, &batch).await;
+    }
+    if moves::hold_batches(pool, community).await? {
         return Ok(false);
     }
     let Some(batch) = batches::next_prepared(pool, community).await? else { return Ok(false) };
     let mut balances = ledger::balances(pool, community).await?;
+    let has_failed = store::batches::chunks::has_failed(pool, community, &batch.batch_id).await?;
     let mut proposal = propose(settling, &batch, &balances).await?;
-    if proposal.refusal.is_some() {
+    if proposal.way.is_err() || has_failed {
         // Credits may have been paid out that the ledger does not know of yet.
         cap_at_chain(settling, &mut balances).await?;
         proposal = propose(settling, &batch, &balances).await?;
     }
-    if let Some(error) = proposal.refusal {
-        return Err(error.into());
-    }
+    let way = match proposal.way {
+        Err(error) if error.is_refused_as("BatchInProgress") => {
+            return Ok(recover::next(settling).await? == Unknown::Ending);
+        }
+        way => way?,
+    };
     // What a debtor has paid in may be on its way.
     if proposal.is_short && ledger::deposits_signed(pool, community).await? > 0 {
         return Ok(false);
@@ -47,25 +57,32 @@ pub(super) async fn next_batch(settling: &Settling) -> Result<bool, SettleError>
     let first_nonce = settling.context.chain.mined_nonce(1).await?;
     let fees = settling.context.fees().await?;
     let settled = proposal.settled;
-    let (purpose, call, gas_limit) = (Purpose::Settle(batch.batch_id), proposal.call, proposal.gas_limit);
+    let (outgoing, chunks) = match way {
+        Way::OneCall { call, gas_limit } => {
+            (vec![Outgoing { purpose: Purpose::Settle(batch.batch_id), call, gas_limit }], Vec::new())
+        }
+        Way::Chunks(chunks) => {
+            let empty = Empty::by_ledger(&balances);
+            (chunks::beginning(settling, &batch, &chunks, &empty)?, chunks)
+        }
+    };
 
     let mut tx = pool.begin().await.map_err(StoreError::from)?;
     mark_signed(&mut tx, settling, &batch, &settled).await?;
-    let outgoing = [Outgoing { purpose, call, gas_limit }];
+    chunks::store_chunks(&mut tx, settling, &batch, &chunks).await?;
     let nonce = sign_all(&mut tx, &settling.context, first_nonce, fees, &outgoing).await?;
     tx.commit().await.map_err(StoreError::from)?;
-    tracing::info!(slot = %batch.slot_start, nonce, positions = settled.len(), "signed a batch");
+    tracing::info!(slot = %batch.slot_start, nonce, positions = settled.len(), chunks = chunks.len(), "signed a batch");
     Ok(true)
 }
 
-/// What a batch would move, and whether the contract would take it.
+/// What a batch would move, and how.
 struct Proposal {
     settled: Positions,
     /// Whether it moves less than is owed.
     is_short: bool,
-    call: Call,
-    gas_limit: u64,
-    refusal: Option<ChainError>,
+    /// How it is sent, or why the contract would not take it.
+    way: Result<Way, ChainError>,
 }
 
 async fn propose(
@@ -74,13 +91,8 @@ async fn propose(
     balances: &[Balance],
 ) -> Result<Proposal, SettleError> {
     let (settled, is_short) = capped(settling, batch, balances).await?;
-    let call = settle_call(settling, batch, balances, &settled)?;
-    let (gas_limit, refusal) = match gas_limit(settling, &batch.batch_id, &call, settled.len()).await {
-        Ok(gas_limit) => (gas_limit, None),
-        Err(error @ ChainError::WouldRevert { .. }) => (0, Some(error)),
-        Err(error) => return Err(error.into()),
-    };
-    Ok(Proposal { settled, is_short, call, gas_limit, refusal })
+    let way = way::choose(settling, batch, positions(balances, &settled)?).await?;
+    Ok(Proposal { settled, is_short, way })
 }
 
 /// What the batch can move, from what it owes, what earlier ones left open, and what everybody holds;
@@ -116,12 +128,8 @@ async fn cap_at_chain(settling: &Settling, balances: &mut [Balance]) -> Result<(
     Ok(())
 }
 
-fn settle_call(
-    settling: &Settling,
-    batch: &BatchRow,
-    balances: &[Balance],
-    settled: &Positions,
-) -> Result<Call, SettleError> {
+/// The positions as the contract takes them: by address, ascending.
+fn positions(balances: &[Balance], settled: &Positions) -> Result<Vec<Position>, SettleError> {
     let addresses: HashMap<&AccountId, &str> =
         balances.iter().map(|b| (&b.account_id, b.chain_address.as_str())).collect();
     let mut positions = Vec::with_capacity(settled.len());
@@ -134,38 +142,7 @@ fn settle_call(
         positions.push(Position { account: address.parse()?, amount: *amount });
     }
     positions.sort_unstable();
-    let seconds = |s: i64| u64::try_from(s).map_err(|_| out_of_range("a slot's time"));
-    let from = batch.slot_start.timestamp();
-    Ok(Call::Settle {
-        credit: settling.domain.credit,
-        batch_id: batch.batch_id,
-        slot_from_s: seconds(from)?,
-        slot_to_s: seconds(from + i64::from(settling.slot_length.seconds()))?,
-        statement_root: batch.statement_root,
-        positions,
-    })
-}
-
-/// What the call may use. A contract that would refuse it is not sent anything, with one exception:
-/// if it knows the batch already (the database was set back), the transaction that is refused for it
-/// is what the ledger's entries point to.
-async fn gas_limit(
-    settling: &Settling,
-    batch_id: &BatchId,
-    call: &Call,
-    positions: usize,
-) -> Result<u64, ChainError> {
-    let chain = &settling.context.chain;
-    match chain.estimate_gas(call).await {
-        Err(ChainError::WouldRevert { reason }) => {
-            if chain.settled_root(&settling.domain.credit, batch_id).await?.is_some() {
-                Ok(gas::of_refused_settlement(positions))
-            } else {
-                Err(ChainError::WouldRevert { reason })
-            }
-        }
-        estimate => estimate.map(gas::with_margin),
-    }
+    Ok(positions)
 }
 
 async fn mark_signed(

@@ -10,9 +10,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use settlement::chain::evm::{EvmChain, NodeSettings, SignerKey};
 use settlement::chain::{Chain, TokenScale};
+use settlement::deploy::deploy;
 use settlement::settler::Tick;
+use store::PgPool;
 
-use super::World;
+use super::{World, settings};
 
 pub const CHAIN_ID: u64 = 31_337;
 pub const ETHER_WEI: u128 = 1_000_000_000_000_000_000;
@@ -106,9 +108,18 @@ impl Anvil {
             lowest_max_fee_wei: 3_000_000_000,
             scale,
         };
-        let key = SignerKey::read_or_create(key_file, &[0x42; 32]).unwrap();
-        EvmChain::new(settings, &key).unwrap()
+        EvmChain::new(settings, &key(key_file)).unwrap()
     }
+}
+
+/// The key in a keystore, which is made at the first call: another key for each file name.
+fn key(keystore: &Path) -> SignerKey {
+    let mut bytes = receipt::merkle::keccak256(&[keystore.file_name().unwrap().as_encoded_bytes()]);
+    let random = || {
+        bytes[0] = bytes[0].wrapping_add(1);
+        bytes
+    };
+    SignerKey::open_or_create(keystore, &keystore.with_extension("password"), random).unwrap()
 }
 
 /// Settles until nothing is on its way; the node mines by itself.
@@ -126,4 +137,17 @@ pub async fn funded(anvil: &Anvil, key_file: &Path) -> Arc<EvmChain> {
     chain.check().await.unwrap();
     chain.fund_on_development_chain(1_000 * ETHER_WEI).await.unwrap();
     Arc::new(chain)
+}
+
+/// A settler with means on a node, and a community of `members` with its contracts there.
+pub async fn deployed_on(
+    anvil: &Anvil,
+    key_file: &Path,
+    pool: PgPool,
+    members: usize,
+) -> (Arc<EvmChain>, World) {
+    let chain = funded(anvil, key_file).await;
+    let world = World::new(pool, chain.clone(), members, 1).await;
+    deploy(&world.context, &settings()).await.unwrap();
+    (chain, world)
 }

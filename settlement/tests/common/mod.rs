@@ -2,6 +2,10 @@
 #![allow(dead_code, unreachable_pub)] // shared by the test files, each of which uses its part
 
 pub mod anvil;
+pub mod crashing;
+pub mod forgotten;
+pub mod process;
+pub mod proxy;
 
 use std::sync::Arc;
 
@@ -12,14 +16,15 @@ use domain::reading::Metered;
 use domain::slot::SlotLength;
 use domain::tariff::Tariff;
 use domain::time::{Clock, ManualClock};
-use domain::trade::ClosingFill;
+use domain::trade::{ClosingFill, ClosingPair};
 use domain::units::{Energy, Money, Power, Price};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use settlement::batch::Policy;
+use settlement::chain::fake::FakeChain;
 use settlement::chain::{Address, Chain};
 use settlement::context::{Context, SendPolicy, Settling};
-use settlement::deploy::DeploySettings;
+use settlement::deploy::{DeploySettings, deploy};
 use settlement::deposits;
 use settlement::reconcile::reconcile;
 use settlement::settler::{Settler, Tick};
@@ -64,15 +69,31 @@ pub struct World {
 
 impl World {
     pub async fn new(pool: PgPool, chain: Arc<dyn Chain>, members: usize, confirmations: u64) -> Self {
+        Self::named("demo", pool, chain, members, confirmations).await
+    }
+
+    /// One of several communities in a database.
+    pub async fn named(
+        name: &str,
+        pool: PgPool,
+        chain: Arc<dyn Chain>,
+        members: usize,
+        confirmations: u64,
+    ) -> Self {
         let clock = ManualClock::new(at(0));
-        let community_id = CommunityId::new("demo").unwrap();
+        let community_id = CommunityId::new(name).unwrap();
         let watch = Policy { confirmations, replace_after: TimeDelta::seconds(60) };
         let context = Context {
             pool,
             chain,
             clock: Clock::Manual(clock.clone()),
             community_id,
-            policy: SendPolicy { watch, fee_cap_wei: 1_000_000_000_000, currency: None },
+            policy: SendPolicy {
+                watch,
+                fee_cap_wei: 1_000_000_000_000,
+                batch_gas_share_percent: 50,
+                currency: None,
+            },
         };
         let world = Self { context, clock, members };
         world.enrol().await;
@@ -188,6 +209,18 @@ impl World {
             })
             .collect();
         metering::insert_closing_fills(pool, id, at(slot), revision, &fills).await.unwrap();
+        let pairs: Vec<ClosingPair> = fills
+            .chunks(2)
+            .map(|two| ClosingPair {
+                buyer_site: two[1].site_id.clone(),
+                seller_site: two[0].site_id.clone(),
+                energy: two[0].energy,
+                network_fee: price(30_000),
+                preferred: Energy::ZERO,
+                premium: price(0),
+            })
+            .collect();
+        metering::insert_closing_pairs(pool, id, at(slot), revision, &pairs).await.unwrap();
         assert!(slots::set_metered(pool, id, &before, revision, at(slot)).await.unwrap());
     }
 
@@ -234,6 +267,17 @@ impl World {
         let report = reconcile(&self.settling().await).await.unwrap();
         assert!(report.is_equal(), "{:#?}", report.differences);
     }
+}
+
+/// A deployed community whose members hold 100 units each, on a chain that mines every transaction at once.
+pub async fn deployed(pool: PgPool, members: usize) -> (World, FakeChain) {
+    let chain = FakeChain::new(Address([0x11; 20]));
+    chain.faults(|f| f.mine_at_once = true);
+    let world = World::new(pool, Arc::new(chain.clone()), members, 1).await;
+    deploy(&world.context, &settings()).await.unwrap();
+    world.deposit_all(100).await;
+    assert_eq!(world.settle().await, Tick::Idle);
+    (world, chain)
 }
 
 pub fn site(i: usize) -> SiteId {

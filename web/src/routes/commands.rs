@@ -1,25 +1,18 @@
 //! Commands to the market, and what it decided.
 
-use std::time::Duration;
+pub(crate) mod decisions;
 
 use actix_web::web::{self, Json};
-use domain::ids::CommunityId;
 use serde::Serialize;
-use store::notify::{self, Event, Kind};
 use store::views::commands::{self, CommandRow};
-use tokio::sync::broadcast;
-use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use crate::app::AppState;
 use crate::error::{ApiError, Problem};
 use crate::{problems, routes};
 
-/// How often the decision is looked for when no hint comes.
-const POLL_EVERY: Duration = Duration::from_millis(200);
-
 /// A command and what the market decided.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Command {
     /// Its number; also the number of the order that it places.
     #[schema(example = 17)]
@@ -32,7 +25,7 @@ pub(crate) struct Command {
 }
 
 /// Why a command was refused. Nothing changed.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Refusal {
     /// A stable name.
     #[schema(example = "gate_closed")]
@@ -40,12 +33,34 @@ pub(crate) struct Refusal {
     /// The reason in words.
     #[schema(example = "gate closure of the slot has passed: choose a later slot")]
     detail: String,
+    /// The kind of problem; the address explains it.
+    #[serde(rename = "type")]
+    #[schema(example = "/problems/gate-closed")]
+    type_: String,
+}
+
+impl Command {
+    /// A command that the market has accepted, or not decided yet.
+    ///
+    /// # Errors
+    /// The problem for which the market has refused it.
+    pub(crate) fn undecided_or_accepted(row: CommandRow) -> Result<Self, ApiError> {
+        match row.refusal_code {
+            Some(code) => {
+                Err(ApiError::refused(row.command_id, &code, row.refusal_detail.unwrap_or_default()))
+            }
+            None => Ok(Self::from(row)),
+        }
+    }
 }
 
 impl From<CommandRow> for Command {
     fn from(row: CommandRow) -> Self {
-        let refusal =
-            row.refusal_code.map(|code| Refusal { code, detail: row.refusal_detail.unwrap_or_default() });
+        let refusal = row.refusal_code.map(|code| Refusal {
+            type_: format!("/problems/{}", problems::of_refusal(&code).code),
+            code,
+            detail: row.refusal_detail.unwrap_or_default(),
+        });
         Self { command_id: row.command_id, status: row.status, refusal }
     }
 }
@@ -72,29 +87,4 @@ pub(crate) async fn show(
         ApiError::new(problems::UNKNOWN_COMMAND, format!("the community has no command {}", path.1))
     })?;
     Ok(Json(Command::from(row)))
-}
-
-/// Waits a moment for the market's decision; the command as it then is.
-///
-/// `hints` must have been subscribed to before the command was sent, or the decision's could be missed.
-pub(crate) async fn decided(
-    state: &AppState,
-    community: &CommunityId,
-    sent: CommandRow,
-    mut hints: broadcast::Receiver<Event>,
-) -> Result<CommandRow, ApiError> {
-    let deadline = Instant::now() + state.decision_wait;
-    let mut row = sent;
-    while row.status == "submitted" {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            break;
-        }
-        notify::wait(&mut hints, left.min(POLL_EVERY), |event| {
-            event.community_id == community.as_str() && matches!(event.kind, Kind::Order | Kind::Trade)
-        })
-        .await;
-        row = commands::find(&state.pool, community, row.command_id).await?.unwrap_or(row);
-    }
-    Ok(row)
 }

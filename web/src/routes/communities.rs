@@ -175,7 +175,7 @@ pub(crate) async fn show(
     let summaries = slots::summaries(pool, id, &starts).await?;
     let summary = |start| {
         let found_slot = summaries.iter().find(|slot| Some(slot.slot_start) == start)?;
-        Some(SlotSummary::new(found_slot.clone(), found.slot_length))
+        Some(SlotSummary::new(found_slot.clone(), &found))
     };
     Ok(Json(CommunityDetail {
         entry: entry(&found),

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use crate::app::AppState;
 use crate::error::{ApiError, Problem};
 use crate::routes;
+use crate::routes::orders::reason::ReasonParts;
 use crate::wire::{MoneyNano, PriceMicro, age_s};
 
 const NEWEST_ORDERS: i64 = 20;
@@ -129,6 +130,8 @@ pub(crate) struct Order {
     placed_by: String,
     /// Why the autopilot placed it, in plain words.
     reason: String,
+    #[serde(flatten)]
+    parts: ReasonParts,
 }
 
 /// With whom a member traded.
@@ -228,6 +231,7 @@ impl From<OrderRow> for Order {
             limit_micro_per_kwh: PriceMicro(row.limit_micro_per_kwh),
             status: row.status,
             placed_by: row.placed_by,
+            parts: ReasonParts::of(&row.reason),
             reason: row.reason,
         }
     }

@@ -22,6 +22,9 @@ pub(crate) struct Stack<'a> {
     notes: &'a [String],
     /// When the stack was started.
     started_at: DateTime<Utc>,
+    /// A node of the chain that browsers may ask, if the operator names one.
+    #[schema(example = "https://rpc.example")]
+    rpc_url: Option<&'a str>,
 }
 
 /// What surrounds the server: demonstration or production, and notes of its start.
@@ -35,7 +38,12 @@ pub(crate) async fn stack(state: web::Data<AppState>) -> HttpResponse {
         Mode::Production => "production",
     };
     let started_at = state.stack.started_at;
-    HttpResponse::Ok().json(Stack { mode, notes: &state.stack.notes, started_at })
+    HttpResponse::Ok().json(Stack {
+        mode,
+        notes: &state.stack.notes,
+        started_at,
+        rpc_url: state.public_rpc_url.as_deref(),
+    })
 }
 
 /// Whether the process is up.

@@ -6,8 +6,6 @@ use actix_web::web;
 use domain::ids::AccountId;
 use receipt::Receipt;
 use serde::Deserialize;
-use store::receipts;
-use store::views::member;
 use utoipa::IntoParams;
 
 use crate::app::AppState;
@@ -48,14 +46,11 @@ pub(crate) async fn show(
     query: web::Query<Revision>,
 ) -> Result<HttpResponse, ApiError> {
     let community = routes::community(&state, &path.0).await?;
-    let id = routes::member_id(&path.1)?;
-    if member::find(&state.pool, &community.community_id, &id).await?.is_none() {
-        return Err(routes::unknown_member(&path.1));
-    }
+    let id = routes::existing_member(&state, &community.community_id, &path.1).await?;
     let start = parse_start(&community, &path.2)?;
     let revision = query.revision.as_deref().map(parse_revision).transpose()?;
     let account = AccountId::of_member(&id).map_err(|_| routes::unknown_member(&path.1))?;
-    let receipt = receipts::find(&state.pool, &community, &account, start, revision).await?;
+    let receipt = state.trees.receipt(&state.pool, &community, &account, start, revision).await?;
     let receipt = receipt.ok_or_else(|| {
         let detail = format!("no batch of the slot {} that covers {:?} is final", path.2, path.1);
         ApiError::new(problems::UNKNOWN_RECEIPT, detail)

@@ -2,11 +2,14 @@
 
 use actix_web::web::{self, Json};
 use chrono::{DateTime, Utc};
+use domain::grid::GridLimits;
 use domain::slot::Slot;
-use domain::units::Money;
+use domain::units::{Energy, Money};
 use serde::Serialize;
 use store::communities::Community;
-use store::views::{slot, slots, statements};
+use store::grid_limits;
+use store::views::statements::{self, StatementRow};
+use store::views::{slot, slots};
 use utoipa::ToSchema;
 
 use super::slots::SlotSummary;
@@ -25,6 +28,10 @@ pub(crate) struct SlotDetail {
     trades: Vec<Trade>,
     /// What the closing auction gave each site.
     closing_fills: Vec<ClosingFill>,
+    /// Who took from whom in the closing auction; at most 10 000.
+    closing_pairs: Vec<ClosingPair>,
+    /// The grid limits, and what was beyond them.
+    grid: Grid,
     /// Every account's statement at the latest revision: members, then the community's own accounts.
     statements: Vec<AccountStatement>,
     /// The sum of all statements: zero, or money was made or lost.
@@ -67,6 +74,38 @@ pub(crate) struct ClosingFill {
     energy_wh: i64,
     /// The auction's one price.
     price_micro_per_kwh: PriceMicro,
+}
+
+/// Who took from whom in the closing auction.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ClosingPair {
+    /// The buyer's pseudonym.
+    #[schema(example = "Blue Heron")]
+    buyer: String,
+    /// The seller's pseudonym.
+    #[schema(example = "Amber Kite")]
+    seller: String,
+    /// How much.
+    energy_wh: i64,
+    /// What the buyer pays the network: the fee of the two zones.
+    network_fee_micro_per_kwh: PriceMicro,
+    /// The part that met the buyer's preference.
+    preferred_wh: i64,
+    /// What the buyer pays the seller for that part, on top of the price.
+    premium_micro_per_kwh: PriceMicro,
+}
+
+/// How much may flow over the community's connection point, and what was beyond that.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Grid {
+    /// The most that may be drawn from the grid; null is not limited.
+    import_limit_wh: Option<i64>,
+    /// The most that may be fed into it; null is not limited.
+    export_limit_wh: Option<i64>,
+    /// What members exported beyond the limit; it earns nothing.
+    curtailed_wh: i64,
+    /// What members imported beyond the limit; it is paid at the retail tariff.
+    over_limit_wh: i64,
 }
 
 /// A transaction on the chain.
@@ -125,6 +164,8 @@ pub(crate) async fn show(
     })?;
     let trades = slot::trades(pool, id, start).await?;
     let fills = slot::closing_fills(pool, id, start).await?;
+    let pairs = slot::closing_pairs(pool, id, start).await?;
+    let limits = grid_limits::of_slot(pool, id, start).await?;
     let statements = statements::of_slot(pool, id, start).await?;
     let (transaction, positions) = match &summary.batch {
         Some(batch) => (
@@ -136,9 +177,11 @@ pub(crate) async fn show(
     let sum = Money::checked_sum(statements.iter().map(|row| Money::from_nano(row.net_nano)))
         .map_err(|error| ApiError::new(problems::INTERNAL, error.to_string()))?;
     Ok(Json(SlotDetail {
-        slot: SlotSummary::new(summary, community.slot_length),
+        slot: SlotSummary::new(summary, &community),
         trades: trades.into_iter().map(Trade::from).collect(),
         closing_fills: fills.into_iter().map(ClosingFill::from).collect(),
+        closing_pairs: pairs.into_iter().map(ClosingPair::from).collect(),
+        grid: Grid::new(limits, &statements),
         statements: statements.into_iter().map(AccountStatement::from).collect(),
         money_sum_nano: MoneyNano(sum.nano()),
         transaction: transaction.map(Transaction::from),
@@ -179,6 +222,30 @@ impl From<slot::FillRow> for ClosingFill {
             side: row.side,
             energy_wh: row.energy_wh,
             price_micro_per_kwh: PriceMicro(row.price_micro_per_kwh),
+        }
+    }
+}
+
+impl From<slot::PairRow> for ClosingPair {
+    fn from(row: slot::PairRow) -> Self {
+        Self {
+            buyer: row.buyer,
+            seller: row.seller,
+            energy_wh: row.energy_wh,
+            network_fee_micro_per_kwh: PriceMicro(row.network_fee_micro_per_kwh),
+            preferred_wh: row.preferred_wh,
+            premium_micro_per_kwh: PriceMicro(row.premium_micro_per_kwh),
+        }
+    }
+}
+
+impl Grid {
+    fn new(limits: GridLimits, statements: &[StatementRow]) -> Self {
+        Self {
+            import_limit_wh: limits.import.map(Energy::wh),
+            export_limit_wh: limits.export.map(Energy::wh),
+            curtailed_wh: statements.iter().map(|row| row.curtailed_wh).sum(),
+            over_limit_wh: statements.iter().map(|row| row.over_limit_wh).sum(),
         }
     }
 }

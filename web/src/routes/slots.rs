@@ -2,8 +2,8 @@
 
 use actix_web::web::{self, Json};
 use chrono::{DateTime, Utc};
-use domain::slot::SlotLength;
 use serde::Serialize;
+use store::communities::Community;
 use store::views::slots;
 use utoipa::ToSchema;
 
@@ -21,6 +21,10 @@ pub(crate) struct SlotSummary {
     slot_start: DateTime<Utc>,
     /// When it ends; the first instant outside it.
     slot_end: DateTime<Utc>,
+    /// From when on orders for it are taken.
+    opens_at: DateTime<Utc>,
+    /// Until when orders for it are taken.
+    gate_closes_at: DateTime<Utc>,
     /// `scheduled`, `open`, `closed`, `metered`, `priced`, `settled` or `corrected`.
     #[schema(example = "settled")]
     status: String,
@@ -54,10 +58,12 @@ pub(crate) struct SlotSummary {
 
 impl SlotSummary {
     /// The wire form of a slot.
-    pub(crate) fn new(slot: slots::SlotSummary, length: SlotLength) -> Self {
+    pub(crate) fn new(slot: slots::SlotSummary, community: &Community) -> Self {
         Self {
             slot_start: slot.slot_start,
-            slot_end: slot.slot_start + length.delta(),
+            slot_end: slot.slot_start + community.slot_length.delta(),
+            opens_at: slot.slot_start - community.open_lead,
+            gate_closes_at: slot.slot_start - community.gate_closure_lead,
             status: slot.status,
             revision: slot.revision,
             traded_wh: slot.traded_wh,
@@ -105,7 +111,7 @@ pub(crate) async fn list(
     let starts = slots::page(&state.pool, &community.community_id, before, limit).await?;
     let summaries = slots::summaries(&state.pool, &community.community_id, &starts).await?;
     Ok(Json(Slots {
-        slots: summaries.into_iter().map(|slot| SlotSummary::new(slot, community.slot_length)).collect(),
+        slots: summaries.into_iter().map(|slot| SlotSummary::new(slot, &community)).collect(),
         next_before: next_before(starts.len(), limit, starts.last().copied()),
     }))
 }

@@ -2,6 +2,7 @@
 
 mod csv;
 mod query;
+pub(crate) mod trace;
 
 use std::collections::HashMap;
 
@@ -13,8 +14,8 @@ use domain::ids::{CommunityId, MemberId};
 use serde::Serialize;
 use store::PgPool;
 use store::statements::periods::{self, Period, PeriodRow, Trace};
+use store::views::slots;
 use store::views::statements::{self, StatementRow};
-use store::views::{member, slots};
 use utoipa::ToSchema;
 
 use crate::app::AppState;
@@ -52,12 +53,24 @@ pub(crate) struct Statement {
     closing_sold_wh: i64,
     /// Earned by it.
     closing_sold_nano: MoneyNano,
+    /// The part of what was bought in the closing auction that met its preference.
+    preferred_bought_wh: i64,
+    /// The premium paid for it.
+    preferred_bought_nano: MoneyNano,
+    /// The part of what was sold in the closing auction that met its buyer's preference.
+    preferred_sold_wh: i64,
+    /// The premium earned by it.
+    preferred_sold_nano: MoneyNano,
     /// Left to the retail tariff.
     residual_import_wh: i64,
     /// Left to the feed-in tariff.
     residual_export_wh: i64,
     /// Paid or earned at the tariffs.
     residual_nano: MoneyNano,
+    /// Exported beyond the grid limit: earns nothing, and is no part of `residual_export_wh`.
+    curtailed_wh: i64,
+    /// The share of `residual_import_wh` beyond the grid limit; paid like the rest of it.
+    over_limit_wh: i64,
     /// The network fee.
     network_fee_nano: MoneyNano,
     /// The platform fee.
@@ -148,10 +161,7 @@ pub(crate) async fn list(
     let (limit, before) = query.page().bounds(DEFAULT_LIMIT)?;
     let (period, format) = (query.period()?, query.format()?);
     let community = routes::community(&state, &path.0).await?.community_id;
-    let id = routes::member_id(&path.1)?;
-    if member::find(&state.pool, &community, &id).await?.is_none() {
-        return Err(routes::unknown_member(&path.1));
-    }
+    let id = routes::existing_member(&state, &community, &path.1).await?;
     let pool = &state.pool;
     let page = match period {
         None => of_slots(pool, &community, &id, before, limit).await?,
@@ -241,9 +251,15 @@ impl From<&StatementRow> for Statement {
             closing_bought_nano: MoneyNano(row.closing_bought_nano),
             closing_sold_wh: row.closing_sold_wh,
             closing_sold_nano: MoneyNano(row.closing_sold_nano),
+            preferred_bought_wh: row.preferred_bought_wh,
+            preferred_bought_nano: MoneyNano(row.preferred_bought_nano),
+            preferred_sold_wh: row.preferred_sold_wh,
+            preferred_sold_nano: MoneyNano(row.preferred_sold_nano),
             residual_import_wh: row.residual_import_wh,
             residual_export_wh: row.residual_export_wh,
             residual_nano: MoneyNano(row.residual_nano),
+            curtailed_wh: row.curtailed_wh,
+            over_limit_wh: row.over_limit_wh,
             network_fee_nano: MoneyNano(row.network_fee_nano),
             platform_fee_nano: MoneyNano(row.platform_fee_nano),
             net_nano: MoneyNano(row.net_nano),

@@ -14,6 +14,11 @@ async fn the_first_page_is_the_dashboard_or_says_how_to_build_it(pool: PgPool) {
             status => panic!("{status}"),
         }
         let policy = page.header("content-security-policy").unwrap();
+        // Receipts are checked against a node of the reader's choice.
+        assert!(
+            policy.contains("connect-src 'self' https: http://127.0.0.1:* http://localhost:*;"),
+            "{policy}"
+        );
         assert!(
             policy.contains("default-src 'self'") && policy.contains("frame-ancestors 'none'"),
             "{policy}"

@@ -59,6 +59,7 @@ async fn every_documented_path_exists_and_reads_as_documented(pool: PgPool) {
             let address = path
                 .replace("{community_id}", "demo")
                 .replace("{member_id}", "anna")
+                .replace("{site_id}", "a1")
                 .replace("{slot_start}", "2026-03-01T12:00:00Z")
                 .replace("{command_id}", "4")
                 .replace("{order_id}", "1");
@@ -73,8 +74,10 @@ async fn every_documented_path_exists_and_reads_as_documented(pool: PgPool) {
                     "{method} {path}: {}",
                     answer.status
                 );
-                assert_eq!(answer.status == 200, method == "get", "{method} {path}");
-                check_answer(&document, &responses["200"], &answer.body);
+                // What is a member's own to read needs its token.
+                let guarded = answer.status == 401 && operation.get("security").is_some();
+                assert_eq!(answer.status == 200, method == "get" && !guarded, "{method} {path}");
+                check_answer(&document, &responses[answer.status.to_string()], &answer.body);
             }
         }
     })

@@ -39,7 +39,7 @@ async fn what_has_no_receipt_says_why(pool: PgPool) {
             assert_eq!(answer.json()["type"], format!("/problems/{kind}"), "{path}");
         }
         // Statements that somebody changed afterwards prove nothing, and no receipt pretends to.
-        sqlx::query("UPDATE statements SET import_wh = import_wh + 1 WHERE account_id = 'ben'")
+        sqlx::query("UPDATE statements SET import_wh = import_wh + 1 WHERE account_id = 'anna'")
             .execute(&pool)
             .await
             .unwrap();

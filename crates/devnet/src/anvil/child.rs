@@ -50,7 +50,6 @@ fn arguments(options: &AnvilOptions, port: u16) -> Vec<String> {
         "--host",
         "127.0.0.1",
         "--quiet",
-        "--no-cors",
         // The usual development accounts have keys that everybody knows.
         "--accounts",
         "0",
@@ -66,6 +65,10 @@ fn arguments(options: &AnvilOptions, port: u16) -> Vec<String> {
     arguments.extend(numbers.into_iter().flat_map(|(name, value)| [name.to_owned(), value]));
     if automine {
         arguments.push("--mixed-mining".to_owned());
+    }
+    match &options.allowed_origin {
+        Some(origin) => arguments.extend(["--allow-origin".to_owned(), origin.clone()]),
+        None => arguments.push("--no-cors".to_owned()),
     }
     arguments
 }

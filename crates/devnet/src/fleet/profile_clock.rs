@@ -86,13 +86,16 @@ impl ProfileClock {
         // Microseconds would overflow after 292,000 years.
         let elapsed_us =
             u64::try_from(since.num_microseconds().filter(|_| since >= TimeDelta::zero())?).ok()?;
-        let slot = elapsed_us / self.slot_us;
-        Some(Position {
-            slot,
-            cycle: slot / self.rows,
-            row: usize::try_from(slot % self.rows).ok()?,
-            into_slot_us: elapsed_us % self.slot_us,
-        })
+        let start = self.start_of(elapsed_us / self.slot_us);
+        Some(Position { into_slot_us: elapsed_us % self.slot_us, ..start })
+    }
+
+    /// The point of the profile at the start of a slot, counted from the epoch.
+    #[must_use]
+    pub fn start_of(&self, slot: u64) -> Position {
+        // There are as many rows as fit the memory, so it always fits.
+        let row = usize::try_from(slot % self.rows).unwrap_or_default();
+        Position { slot, cycle: slot / self.rows, row, into_slot_us: 0 }
     }
 
     /// Real time from `now` to the next moment at which a device that reports every `interval` reports: it keeps its

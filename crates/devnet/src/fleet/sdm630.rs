@@ -27,7 +27,7 @@ pub(super) fn blocks(identity: &Identity, registers: &Registers) -> Vec<Block> {
         words[address] = u16::from_be_bytes([bits[0], bits[1]]);
         words[address + 1] = u16::from_be_bytes([bits[2], bits[3]]);
     };
-    let power_w = float(registers.power.net_w() * 1_000);
+    let power_w = float(registers.net_w() * 1_000);
     for phase in 0..3 {
         put(VOLTAGE_V[phase], MAINS_V);
         put(CURRENT_A[phase], power_w.abs() / 3.0 / MAINS_V);

@@ -167,7 +167,7 @@ fn messages(prefix: &str, registers: &Registers, now: DateTime<Utc>) -> [(String
 }
 
 fn em(registers: &Registers) -> Value {
-    let total_deciwatt = registers.power.net_w() * 10;
+    let total_deciwatt = registers.net_w() * 10;
     let mut status = json!({
         "id": 0,
         "n_current": null,
@@ -225,7 +225,8 @@ mod tests {
             import_mwh: 5_415_414_199,
             export_mwh: 10_000,
             production_mwh: 0,
-            power: SitePower { load_w: 1_000, pv_w: 3_415 },
+            power: SitePower { load_w: 1_300, pv_w: 3_415 },
+            battery_w: -300,
         };
         let now = "2026-03-01T12:00:00.257Z".parse().unwrap();
         let [(em_topic, em), (emdata_topic, emdata), (_, rpc)] = messages("shellypro3em-0a", &registers, now);

@@ -114,7 +114,7 @@ fn inverter(registers: &Registers, peak_w: u32) -> Vec<u16> {
 
 fn meter(registers: &Registers, peak_w: u32) -> Vec<u16> {
     // As the model says: positive is taken from the grid.
-    let power_w = registers.power.net_w();
+    let power_w = registers.net_w();
     let (scaled, factor) = scaled_power(power_w, peak_w);
     let phase_deciampere = power_w * 100 / 3 / i64::from(MAINS_DECIVOLT);
     let mut model = Model::new(203, 105);

@@ -93,6 +93,11 @@ pub enum PostgresError {
 }
 
 impl PostgresError {
+    /// Whether the server ended because somebody else listens on its port.
+    pub(super) fn is_port_taken(&self) -> bool {
+        matches!(self, Self::Start { reason, .. } if reason.contains("could not create any TCP/IP sockets"))
+    }
+
     /// Maps an I/O error of `action` on `path`.
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();

@@ -61,7 +61,7 @@ fn a_change_of_any_field_is_refused() {
     let whole = serde_json::to_value(&receipt).unwrap();
     let mut places = Vec::new();
     scalars(&whole, "", &mut places);
-    assert_eq!(places.len(), 12 + 19 + receipt.proof.len());
+    assert_eq!(places.len(), 12 + 25 + receipt.proof.len());
     for place in places {
         let before = whole.pointer(&place).unwrap();
         let changes = match before {

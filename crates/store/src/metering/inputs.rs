@@ -1,10 +1,12 @@
 //! What metering is computed from: the registers round a slot, what was traded, what is carried.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use domain::ids::{CommunityId, MemberId, SiteId};
 use domain::reading::{Register, Registers};
 use domain::units::Energy;
-use sqlx::PgExecutor;
+use sqlx::{PgConnection, PgExecutor};
 
 use super::Carry;
 use crate::StoreError;
@@ -75,39 +77,35 @@ struct Row {
     start_import_mwh: Option<i64>,
     start_export_mwh: Option<i64>,
     start_production_mwh: Option<i64>,
-    net_sale_wh: i64,
-    import_carry_wh: i64,
-    export_carry_wh: i64,
 }
 
-impl TryFrom<Row> for SiteInputs {
-    type Error = StoreError;
-
-    fn try_from(row: Row) -> Result<Self, StoreError> {
+impl Row {
+    fn with(
+        self,
+        net_sales: &HashMap<String, Energy>,
+        carried: &HashMap<String, Carry>,
+    ) -> Result<SiteInputs, StoreError> {
         let end = Columns {
-            at: row.end_at,
-            epoch: row.end_epoch,
-            import_mwh: row.end_import_mwh,
-            export_mwh: row.end_export_mwh,
-            production_mwh: row.end_production_mwh,
+            at: self.end_at,
+            epoch: self.end_epoch,
+            import_mwh: self.end_import_mwh,
+            export_mwh: self.end_export_mwh,
+            production_mwh: self.end_production_mwh,
         };
         let start = Columns {
-            at: row.start_at,
-            epoch: row.start_epoch,
-            import_mwh: row.start_import_mwh,
-            export_mwh: row.start_export_mwh,
-            production_mwh: row.start_production_mwh,
+            at: self.start_at,
+            epoch: self.start_epoch,
+            import_mwh: self.start_import_mwh,
+            export_mwh: self.start_export_mwh,
+            production_mwh: self.start_production_mwh,
         };
-        Ok(Self {
-            site_id: SiteId::new(&row.site_id)?,
-            member_id: MemberId::new(&row.member_id)?,
+        Ok(SiteInputs {
+            site_id: SiteId::new(&self.site_id)?,
+            member_id: MemberId::new(&self.member_id)?,
             end: boundary(end)?,
             start: boundary(start)?,
-            net_sale: Energy::from_wh(row.net_sale_wh),
-            carried: Carry {
-                import: Energy::from_wh(row.import_carry_wh),
-                export: Energy::from_wh(row.export_carry_wh),
-            },
+            net_sale: net_sales.get(&self.site_id).copied().unwrap_or_default(),
+            carried: carried.get(&self.site_id).copied().unwrap_or_default(),
         })
     }
 }
@@ -118,62 +116,92 @@ impl TryFrom<Row> for SiteInputs {
 /// # Errors
 /// [`StoreError`] if the database does not answer.
 pub async fn inputs(
-    db: impl PgExecutor<'_>,
+    db: &mut PgConnection,
     community: &CommunityId,
     previous_start: DateTime<Utc>,
     slot_start: DateTime<Utc>,
     slot_end: DateTime<Utc>,
 ) -> Result<Vec<SiteInputs>, StoreError> {
+    // Put together here and not by joins: statistics know nothing yet of a slot's new rows, and a plan that expects
+    // one trade where there are a hundred thousand compares every site with all of them.
+    let net_sales = net_sales(&mut *db, community, slot_start).await?;
+    let carried = carried(&mut *db, community, previous_start).await?;
     // The second look for a start is only made where the first, for the slot's own start, fails.
     sqlx::query_as!(
         Row,
-        r#"WITH net AS (
-               SELECT site_id, sum(wh)::bigint AS wh FROM (
-                   SELECT seller_site_id AS site_id, energy_wh AS wh FROM trades
-                   WHERE community_id = $1 AND slot_start = $3
-                   UNION ALL
-                   SELECT buyer_site_id, -energy_wh FROM trades WHERE community_id = $1 AND slot_start = $3
-               ) AS sides GROUP BY site_id)
-           SELECT s.site_id, s.member_id,
+        r#"SELECT s.site_id, s.member_id,
                e.slot_end AS "end_at?", e.epoch AS "end_epoch?", e.import_mwh AS "end_import_mwh?",
                e.export_mwh AS "end_export_mwh?", e.production_mwh AS "end_production_mwh?",
                COALESCE(b.slot_end, o.slot_end) AS start_at, COALESCE(b.epoch, o.epoch) AS start_epoch,
                COALESCE(b.import_mwh, o.import_mwh) AS start_import_mwh,
                COALESCE(b.export_mwh, o.export_mwh) AS start_export_mwh,
-               CASE WHEN b.epoch IS NULL THEN o.production_mwh ELSE b.production_mwh END AS start_production_mwh,
-               COALESCE(net.wh, 0) AS "net_sale_wh!",
-               COALESCE(p.import_carry_wh, 0) AS "import_carry_wh!",
-               COALESCE(p.export_carry_wh, 0) AS "export_carry_wh!"
+               CASE WHEN b.epoch IS NULL THEN o.production_mwh ELSE b.production_mwh END AS start_production_mwh
            FROM sites s
            LEFT JOIN meters m ON m.community_id = s.community_id AND m.site_id = s.site_id
            LEFT JOIN LATERAL (
                SELECT r.slot_end, r.epoch, r.import_mwh, r.export_mwh, r.production_mwh FROM readings r
-               WHERE r.community_id = $1 AND r.meter_id = m.meter_id AND r.slot_end = $4
+               WHERE r.community_id = $1 AND r.meter_id = m.meter_id AND r.slot_end = $3
                ORDER BY r.epoch DESC, r.seq DESC LIMIT 1) e ON true
            LEFT JOIN LATERAL (
                SELECT r.slot_end, r.epoch, r.import_mwh, r.export_mwh, r.production_mwh FROM readings r
-               WHERE r.community_id = $1 AND r.meter_id = m.meter_id AND r.slot_end = $3 AND r.epoch = e.epoch
+               WHERE r.community_id = $1 AND r.meter_id = m.meter_id AND r.slot_end = $2 AND r.epoch = e.epoch
                ORDER BY r.seq DESC LIMIT 1) b ON true
            LEFT JOIN LATERAL (
                SELECT r.slot_end, r.epoch, r.import_mwh, r.export_mwh, r.production_mwh FROM readings r
                WHERE b.epoch IS NULL
-                 AND r.community_id = $1 AND r.meter_id = m.meter_id AND r.slot_end < $3 AND r.epoch = e.epoch
+                 AND r.community_id = $1 AND r.meter_id = m.meter_id AND r.slot_end < $2 AND r.epoch = e.epoch
                ORDER BY r.slot_end DESC, r.seq DESC LIMIT 1) o ON true
-           LEFT JOIN slots ps ON ps.community_id = $1 AND ps.slot_start = $2
-           LEFT JOIN metered_sites p ON p.community_id = $1 AND p.slot_start = ps.slot_start
-               AND p.revision = ps.revision AND p.site_id = s.site_id
-           LEFT JOIN net ON net.site_id = s.site_id
            WHERE s.community_id = $1 ORDER BY s.site_id"#,
         community.as_str(),
-        previous_start,
         slot_start,
         slot_end
     )
     .fetch_all(db)
     .await?
     .into_iter()
-    .map(SiteInputs::try_from)
+    .map(|row| row.with(&net_sales, &carried))
     .collect()
+}
+
+/// What each site that traded sold less what it bought for a slot.
+async fn net_sales(
+    db: impl PgExecutor<'_>,
+    community: &CommunityId,
+    slot_start: DateTime<Utc>,
+) -> Result<HashMap<String, Energy>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT site_id AS "site_id!", sum(wh)::bigint AS "wh!" FROM (
+               SELECT seller_site_id AS site_id, energy_wh AS wh FROM trades
+               WHERE community_id = $1 AND slot_start = $2
+               UNION ALL
+               SELECT buyer_site_id, -energy_wh FROM trades WHERE community_id = $1 AND slot_start = $2
+           ) AS sides GROUP BY site_id"#,
+        community.as_str(),
+        slot_start
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.site_id, Energy::from_wh(row.wh))).collect())
+}
+
+/// What sites carry out of a slot at its newest revision; only those that carry anything.
+async fn carried(
+    db: impl PgExecutor<'_>,
+    community: &CommunityId,
+    slot_start: DateTime<Utc>,
+) -> Result<HashMap<String, Carry>, StoreError> {
+    let rows = sqlx::query!(
+        "SELECT site_id, import_carry_wh, export_carry_wh FROM metered_sites
+         WHERE community_id = $1 AND slot_start = $2
+           AND revision = (SELECT revision FROM slots WHERE community_id = $1 AND slot_start = $2)
+           AND (import_carry_wh <> 0 OR export_carry_wh <> 0)",
+        community.as_str(),
+        slot_start
+    )
+    .fetch_all(db)
+    .await?;
+    let carry = |import, export| Carry { import: Energy::from_wh(import), export: Energy::from_wh(export) };
+    Ok(rows.into_iter().map(|row| (row.site_id, carry(row.import_carry_wh, row.export_carry_wh))).collect())
 }
 
 /// How many meters have no reading of `slot_end` although one may still come.

@@ -2,15 +2,32 @@
 
 use std::collections::HashMap;
 
-use domain::ids::{CommunityId, MemberId};
+use domain::ids::{CommunityId, MemberId, ZoneId};
 use domain::units::Money;
 use sqlx::PgExecutor;
 
 use crate::StoreError;
 
-/// The free credits of `members`: what they hold on the ledger, less what their open bids would cost
-/// at their limits, less what they bought in slots whose money has not moved yet; fees included.
-/// Negative when a settlement took more than was covered.
+/// A number that moves whenever something other than the market's decisions may have changed a member's
+/// free credits: the ledger, a slot's status, a tariff. Whoever sees the change sees the number moved.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn credit_stamp(db: impl PgExecutor<'_>, community: &CommunityId) -> Result<i64, StoreError> {
+    let stamp =
+        sqlx::query_scalar!("SELECT stamp FROM credit_stamps WHERE community_id = $1", community.as_str())
+            .fetch_optional(db)
+            .await?;
+    Ok(stamp.unwrap_or(0))
+}
+
+/// The free credits of `members`: what they hold on the ledger, less what they have asked to be paid out, less what
+/// their open bids would cost at their limits, less what they owe for slots whose money has not moved yet: what they
+/// bought, and once a slot is priced what its statement comes to. Bids and purchases count with the platform fee and the
+/// highest network fee that the zone of the buying site may pay. Negative when more was used than was covered.
+///
+/// `zones` are all zones in which the community has sites. Who asks knows them, and to find them among the sites of
+/// a hundred thousand members takes longer than all the rest.
 ///
 /// # Errors
 /// [`StoreError`] if the database does not answer.
@@ -18,44 +35,48 @@ pub async fn free_credits(
     db: impl PgExecutor<'_>,
     community: &CommunityId,
     members: &[MemberId],
+    zones: &[ZoneId],
 ) -> Result<HashMap<MemberId, Money>, StoreError> {
     let ids: Vec<String> = members.iter().map(ToString::to_string).collect();
-    // A slot whose first revision is settled no longer counts: its trades are in the ledger, and a
-    // correction does not change them.
-    let rows = sqlx::query!(
-        r#"WITH unsettled AS (
-               SELECT s.slot_start, fees.micro_per_kwh FROM slots s
-               CROSS JOIN LATERAL (
-                   SELECT t.network_fee_micro_per_kwh + t.platform_fee_micro_per_kwh AS micro_per_kwh
-                   FROM tariffs t WHERE t.community_id = $1 AND t.valid_from <= s.slot_start
-                   ORDER BY t.valid_from DESC LIMIT 1) fees
-               WHERE s.community_id = $1 AND s.revision = 0
-                 AND s.status IN ('scheduled', 'open', 'closed', 'metered', 'priced')
-           ), exposure AS (
-               SELECT o.member_id, sum(o.remaining_wh * (o.limit_micro_per_kwh + u.micro_per_kwh)) AS nano
-               FROM unsettled u JOIN orders o ON o.community_id = $1 AND o.slot_start = u.slot_start
-                   AND o.status = 'open' AND o.side = 'bid'
-               WHERE o.member_id = ANY($2) GROUP BY o.member_id
-           ), debits AS (
-               SELECT t.buyer_id, sum(t.energy_wh * (t.price_micro_per_kwh + u.micro_per_kwh)) AS nano
-               FROM unsettled u JOIN trades t ON t.community_id = $1 AND t.slot_start = u.slot_start
-               WHERE t.buyer_id = ANY($2) GROUP BY t.buyer_id
-           ), held AS (
-               SELECT account_id, sum(amount_nano) AS nano FROM ledger_entries
-               WHERE community_id = $1 AND account_id = ANY($2) GROUP BY account_id
-           )
-           SELECT m.member_id AS "member_id!",
-               (COALESCE(held.nano, 0) - COALESCE(exposure.nano, 0) - COALESCE(debits.nano, 0))::bigint AS "free_nano!"
-           FROM UNNEST($2::text[]) AS m(member_id)
-           LEFT JOIN held ON held.account_id = m.member_id
-           LEFT JOIN exposure ON exposure.member_id = m.member_id
-           LEFT JOIN debits ON debits.buyer_id = m.member_id"#,
-        community.as_str(),
-        &ids
-    )
-    .fetch_all(db)
-    .await?;
+    let zones: Vec<String> = zones.iter().map(ToString::to_string).collect();
+    let rows = sqlx::query_file!("src/orders/free_credits.sql", community.as_str(), &ids, &zones)
+        .fetch_all(db)
+        .await?;
     rows.into_iter()
         .map(|row| Ok((MemberId::new(&row.member_id)?, Money::from_nano(row.free_nano))))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::PgPool;
+
+    use super::*;
+    use crate::{statements, views};
+
+    #[sqlx::test(migrator = "crate::MIGRATOR")]
+    async fn what_a_priced_slot_came_to_is_owed_until_it_is_settled(pool: PgPool) {
+        views::fixtures::insert(&pool).await.unwrap();
+        let demo = CommunityId::new("demo").unwrap();
+        let start = views::fixtures::now() - chrono::TimeDelta::minutes(20);
+        let statements = statements::of_slot(&pool, &demo, start, 0).await.unwrap();
+        let owed = |member: &MemberId| -> i64 {
+            let own = statements.iter().filter(|row| row.account_id.to_string() == member.to_string());
+            own.map(|row| -row.net.nano()).filter(|nano| *nano > 0).sum()
+        };
+        let members: Vec<MemberId> =
+            ["anna", "ben"].into_iter().map(|member| MemberId::new(member).unwrap()).collect();
+        let settled = free_credits(&pool, &demo, &members, &[ZoneId::default()]).await.unwrap();
+        sqlx::query("UPDATE slots SET status = 'priced' WHERE community_id = 'demo' AND slot_start = $1")
+            .bind(start)
+            .execute(&pool)
+            .await
+            .unwrap();
+        let priced = free_credits(&pool, &demo, &members, &[ZoneId::default()]).await.unwrap();
+        for member in &members {
+            let used = settled[member].checked_sub(priced[member]).unwrap();
+            assert_eq!(used.nano(), owed(member), "{member}");
+        }
+        assert!(members.iter().any(|member| owed(member) > 0));
+    }
 }

@@ -127,18 +127,17 @@ pub async fn stored_through(
     known: &[SequenceKey],
 ) -> Result<Vec<SequenceKey>, StoreError> {
     let rows = sqlx::query!(
-        r#"SELECT t.position AS "position!", (
-               SELECT min(c.seq) FROM (
-                   SELECT t.seq AS seq
-                   UNION ALL SELECT r.seq FROM readings r
+        // Numbers beyond the known one, in order: the first of them is where they are counted from until one is missing.
+        // Nothing before the known number is looked at, however long the meter's history is.
+        r#"SELECT t.seq + (
+               SELECT count(*) FROM (
+                   SELECT c.seq, row_number() OVER (ORDER BY c.seq) AS nth FROM (
+                       SELECT r.seq FROM readings r
                        WHERE r.community_id = $1 AND r.meter_id = t.meter_id AND r.epoch = t.epoch AND r.seq > t.seq
-                   UNION ALL SELECT q.seq FROM quarantined_records q
+                       UNION SELECT q.seq FROM quarantined_records q
                        WHERE q.community_id = $1 AND q.meter_id = t.meter_id AND q.epoch = t.epoch AND q.seq > t.seq
-               ) c
-               WHERE NOT EXISTS (SELECT 1 FROM readings r WHERE r.community_id = $1
-                       AND r.meter_id = t.meter_id AND r.epoch = t.epoch AND r.seq = c.seq + 1)
-                 AND NOT EXISTS (SELECT 1 FROM quarantined_records q WHERE q.community_id = $1
-                       AND q.meter_id = t.meter_id AND q.epoch = t.epoch AND q.seq = c.seq + 1)
+                   ) c
+               ) numbered WHERE numbered.seq = t.seq + numbered.nth
            ) AS "seq!"
            FROM UNNEST($2::text[], $3::integer[], $4::bigint[])
                WITH ORDINALITY AS t (meter_id, epoch, seq, position)

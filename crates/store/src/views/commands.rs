@@ -1,14 +1,17 @@
 //! Commands to the market as the API sends and shows them: a row is the message, and its client id
 //! makes sending it again harmless.
 
+mod send;
+
 use chrono::{DateTime, Utc};
 use domain::ids::{ClientId, CommunityId, MemberId, OrderId, SiteId};
 use domain::order::{Side, TimeInForce};
 use domain::units::{Energy, Price};
-use sqlx::{PgConnection, PgExecutor, PgPool};
+use sqlx::PgExecutor;
 
-use crate::notify::{self, Event, Kind};
-use crate::{StoreError, error::corrupt};
+use crate::StoreError;
+
+pub use send::{RequestKey, send, send_all, send_request};
 
 /// What a member asks of the market.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +26,7 @@ pub struct NewCommand {
     pub request: Request,
 }
 
-/// An order to place, or one to cancel.
+/// An order to place, to replace or to cancel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// Place an order.
@@ -38,6 +41,15 @@ pub enum Request {
         limit: Price,
         /// How long it may wait.
         time_in_force: TimeInForce,
+    },
+    /// Change an order.
+    Replace {
+        /// Which.
+        order_id: OrderId,
+        /// The whole order's energy, what has traded included; `None` leaves it.
+        energy: Option<Energy>,
+        /// The worst price accepted; `None` leaves it.
+        limit: Option<Price>,
     },
     /// Cancel an order.
     Cancel {
@@ -68,93 +80,8 @@ pub enum Sent {
     Repeated(CommandRow),
     /// The member used the client id before, for something else.
     Reused,
-}
-
-/// Sends a command to the market, in a transaction of its own: once, however often it is called with
-/// the same content. The market is told with the commit.
-///
-/// # Errors
-/// [`StoreError`] if the database refuses it, or the member does not exist.
-pub async fn send(pool: &PgPool, community: &CommunityId, command: &NewCommand) -> Result<Sent, StoreError> {
-    let mut tx = pool.begin().await?;
-    let sent = send_in(&mut tx, community, command).await?;
-    tx.commit().await?;
-    Ok(sent)
-}
-
-async fn send_in(
-    tx: &mut PgConnection,
-    community: &CommunityId,
-    command: &NewCommand,
-) -> Result<Sent, StoreError> {
-    let columns = Columns::from(&command.request);
-    let inserted = sqlx::query_as!(
-        CommandRow,
-        "INSERT INTO commands (community_id, kind, member_id, client_id, slot_start, order_id, site_id, side,
-             energy_wh, limit_micro_per_kwh, time_in_force, placed_by)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'member')
-         ON CONFLICT (community_id, member_id, client_id) DO NOTHING
-         RETURNING command_id, status, refusal_code, refusal_detail",
-        community.as_str(),
-        columns.kind,
-        command.member_id.as_str(),
-        command.client_id.as_str(),
-        command.slot_start,
-        columns.order_id,
-        columns.site_id,
-        columns.side,
-        columns.energy_wh,
-        columns.limit_micro_per_kwh,
-        columns.time_in_force,
-    )
-    .fetch_optional(&mut *tx)
-    .await?;
-    match inserted {
-        Some(row) => {
-            notify::send(tx, &Event::new(Kind::Command, community, Some(command.slot_start))).await?;
-            Ok(Sent::New(row))
-        }
-        None => earlier(tx, community, command, &columns).await,
-    }
-}
-
-async fn earlier(
-    tx: &mut PgConnection,
-    community: &CommunityId,
-    command: &NewCommand,
-    columns: &Columns<'_>,
-) -> Result<Sent, StoreError> {
-    let first = sqlx::query!(
-        r#"SELECT command_id, status, refusal_code, refusal_detail,
-                  (kind = $4 AND slot_start = $5 AND order_id IS NOT DISTINCT FROM $6
-                   AND site_id IS NOT DISTINCT FROM $7 AND side IS NOT DISTINCT FROM $8
-                   AND energy_wh IS NOT DISTINCT FROM $9 AND limit_micro_per_kwh IS NOT DISTINCT FROM $10
-                   AND time_in_force IS NOT DISTINCT FROM $11) AS "same!"
-           FROM commands WHERE community_id = $1 AND member_id = $2 AND client_id = $3"#,
-        community.as_str(),
-        command.member_id.as_str(),
-        command.client_id.as_str(),
-        columns.kind,
-        command.slot_start,
-        columns.order_id,
-        columns.site_id,
-        columns.side,
-        columns.energy_wh,
-        columns.limit_micro_per_kwh,
-        columns.time_in_force,
-    )
-    .fetch_optional(tx)
-    .await?
-    .ok_or_else(|| corrupt("a command that is there already cannot be read"))?;
-    if !first.same {
-        return Ok(Sent::Reused);
-    }
-    Ok(Sent::Repeated(CommandRow {
-        command_id: first.command_id,
-        status: first.status,
-        refusal_code: first.refusal_code,
-        refusal_detail: first.refusal_detail,
-    }))
+    /// The community has no such member.
+    UnknownMember,
 }
 
 /// A command by its number, if there is one.
@@ -174,6 +101,26 @@ pub async fn find(
         command_id
     )
     .fetch_optional(db)
+    .await?)
+}
+
+/// Those of `command_ids` that the market has decided.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn decided(
+    db: impl PgExecutor<'_>,
+    community: &CommunityId,
+    command_ids: &[i64],
+) -> Result<Vec<CommandRow>, StoreError> {
+    Ok(sqlx::query_as!(
+        CommandRow,
+        "SELECT command_id, status, refusal_code, refusal_detail FROM commands
+         WHERE community_id = $1 AND command_id = ANY($2) AND status <> 'submitted'",
+        community.as_str(),
+        command_ids
+    )
+    .fetch_all(db)
     .await?)
 }
 
@@ -220,6 +167,15 @@ impl<'a> From<&'a Request> for Columns<'a> {
                 energy_wh: Some(energy.wh()),
                 limit_micro_per_kwh: Some(limit.micro_per_kwh()),
                 time_in_force: Some(time_in_force.as_str()),
+            },
+            Request::Replace { order_id, energy, limit } => Self {
+                kind: "replace",
+                order_id: Some(order_id.0),
+                site_id: None,
+                side: None,
+                energy_wh: energy.map(Energy::wh),
+                limit_micro_per_kwh: limit.map(Price::micro_per_kwh),
+                time_in_force: None,
             },
             Request::Cancel { order_id } => Self {
                 kind: "cancel",

@@ -39,13 +39,9 @@ pub async fn counts(db: impl PgExecutor<'_>, community: &CommunityId) -> Result<
 /// [`StoreError`] if the database does not answer, or the sum leaves the 64-bit range.
 pub async fn savings_nano(db: impl PgExecutor<'_>, community: &CommunityId) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar!(
-        r#"WITH priced AS (
-             SELECT slot_start, max(revision) AS revision FROM statements WHERE community_id = $1
-             GROUP BY slot_start)
-           SELECT coalesce(sum(st.net_nano - st.base_nano), 0)::bigint AS "nano!"
-           FROM priced JOIN statements st USING (slot_start, revision)
-           JOIN accounts a USING (community_id, account_id)
-           WHERE st.community_id = $1 AND a.kind = 'member'"#,
+        r#"SELECT coalesce(sum(savings_nano), 0)::bigint AS "nano!"
+           FROM (SELECT DISTINCT ON (slot_start) savings_nano FROM slot_totals WHERE community_id = $1
+                 ORDER BY slot_start DESC, revision DESC) newest"#,
         community.as_str()
     )
     .fetch_one(db)

@@ -72,6 +72,10 @@ INSERT INTO closing_fills (community_id, slot_start, revision, site_id, side, en
     ('demo', '2026-03-01T12:00Z', 0, 'a1', 'offer', 400, 184000),
     ('demo', '2026-03-01T12:00Z', 0, 'b1', 'bid', 114, 184000),
     ('demo', '2026-03-01T12:00Z', 0, 'c1', 'bid', 286, 184000);
+INSERT INTO closing_pairs (community_id, slot_start, revision, buyer_site_id, seller_site_id, energy_wh,
+    network_fee_micro_per_kwh, preferred_wh, premium_micro_per_kwh) VALUES
+    ('demo', '2026-03-01T12:00Z', 0, 'b1', 'a1', 114, 30000, 0, 0),
+    ('demo', '2026-03-01T12:00Z', 0, 'c1', 'a1', 286, 30000, 0, 0);
 
 INSERT INTO statements (community_id, slot_start, revision, account_id, import_wh, export_wh, production_wh,
     substituted, traded_bought_wh, traded_bought_nano, traded_sold_wh, traded_sold_nano, closing_bought_wh,

@@ -1,7 +1,6 @@
 //! A community's key figures: how much of its energy is its own.
 //!
-//! Each is computed a slot, then numerators and denominators are summed. Only energy that exists
-//! counts: what was sold locally but never delivered to the network cannot have been used there.
+//! Each is computed a slot, when the slot is priced (`slot_totals`), then numerators and denominators are summed.
 
 use domain::ids::CommunityId;
 use sqlx::PgExecutor;
@@ -60,40 +59,14 @@ fn permille(part_wh: i64, whole_wh: i64) -> Option<i64> {
 pub async fn sums(db: impl PgExecutor<'_>, community: &CommunityId) -> Result<KpiSums, StoreError> {
     Ok(sqlx::query_as!(
         KpiSums,
-        r#"WITH priced AS (
-             SELECT slot_start, max(revision) AS revision FROM statements WHERE community_id = $1
-             GROUP BY slot_start),
-           local AS (
-             SELECT st.slot_start, sum(st.traded_bought_wh + st.closing_bought_wh) AS bought
-             FROM priced JOIN statements st USING (slot_start, revision)
-             JOIN accounts a USING (community_id, account_id)
-             WHERE st.community_id = $1 AND a.kind = 'member' GROUP BY st.slot_start),
-           site AS (
-             SELECT ms.slot_start, ms.import_wh, ms.export_wh,
-                    coalesce(ms.production_wh, CASE WHEN si.pv_peak_w = 0 THEN 0 END) AS production_wh
-             FROM priced JOIN metered_sites ms USING (slot_start, revision)
-             JOIN sites si USING (community_id, site_id)
-             WHERE ms.community_id = $1),
-           metered AS (
-             SELECT slot_start, sum(import_wh) AS imported, sum(export_wh) AS exported,
-                    CASE WHEN bool_and(production_wh IS NOT NULL) THEN sum(production_wh) END AS produced,
-                    sum(greatest(0, production_wh - export_wh)) AS own
-             FROM site GROUP BY slot_start),
-           slot AS (
-             SELECT imported, least(bought, imported) AS local, produced,
-                    greatest(0, produced + imported - exported) AS consumed,
-                    own + least(bought, exported) AS used
-             FROM metered JOIN local USING (slot_start))
-           SELECT coalesce(sum(consumed) FILTER (WHERE produced IS NOT NULL), 0)::bigint
-                    AS "consumption_wh!",
-                  coalesce(sum(least(consumed, used)) FILTER (WHERE produced IS NOT NULL), 0)::bigint
-                    AS "self_supplied_wh!",
-                  coalesce(sum(produced), 0)::bigint AS "production_wh!",
-                  coalesce(sum(least(produced, used)) FILTER (WHERE produced IS NOT NULL), 0)::bigint
-                    AS "self_consumed_wh!",
-                  coalesce(sum(imported), 0)::bigint AS "import_wh!",
-                  coalesce(sum(local), 0)::bigint AS "local_wh!"
-           FROM slot"#,
+        r#"SELECT coalesce(sum(consumed_wh), 0)::bigint AS "consumption_wh!",
+                  coalesce(sum(self_supplied_wh), 0)::bigint AS "self_supplied_wh!",
+                  coalesce(sum(produced_wh), 0)::bigint AS "production_wh!",
+                  coalesce(sum(self_consumed_wh), 0)::bigint AS "self_consumed_wh!",
+                  coalesce(sum(imported_wh), 0)::bigint AS "import_wh!",
+                  coalesce(sum(local_wh), 0)::bigint AS "local_wh!"
+           FROM (SELECT DISTINCT ON (slot_start) * FROM slot_totals WHERE community_id = $1
+                 ORDER BY slot_start DESC, revision DESC) newest"#,
         community.as_str()
     )
     .fetch_one(db)

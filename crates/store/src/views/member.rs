@@ -129,15 +129,13 @@ pub async fn find(
         MemberRow,
         r#"WITH open AS (
              SELECT coalesce(sum(settled_nano - owed_nano), 0)::bigint AS nano FROM batch_positions
-             WHERE community_id = $1 AND account_id = $2 AND settled_nano IS NOT NULL),
-           held AS (
-             SELECT coalesce(sum(amount_nano), 0)::bigint AS nano FROM ledger_entries
-             WHERE community_id = $1 AND account_id = $2)
+             WHERE community_id = $1 AND account_id = $2 AND settled_nano <> owed_nano)
            SELECT m.member_id, m.display_name, m.pseudonym, m.preset,
-                  a.chain_address AS "chain_address?", held.nano AS "balance_nano!",
+                  a.chain_address AS "chain_address?", coalesce(t.balance_nano, 0) AS "balance_nano!",
                   open.nano AS "open_receivable_nano!"
-           FROM members m CROSS JOIN open CROSS JOIN held
+           FROM members m CROSS JOIN open
            LEFT JOIN accounts a ON a.community_id = m.community_id AND a.account_id = m.member_id
+           LEFT JOIN account_totals t ON t.community_id = m.community_id AND t.account_id = m.member_id
            WHERE m.community_id = $1 AND m.member_id = $2"#,
         community.as_str(),
         member.as_str()
@@ -157,24 +155,17 @@ pub async fn totals(
 ) -> Result<MemberTotals, StoreError> {
     Ok(sqlx::query_as!(
         MemberTotals,
-        r#"WITH pv AS (
-             SELECT coalesce(sum(pv_peak_w), 0) AS peak_w FROM sites WHERE community_id = $1 AND member_id = $2),
-           newest AS (
-             SELECT st.*, coalesce(st.production_wh, CASE WHEN pv.peak_w = 0 THEN 0 END) AS produced
-             FROM statements st CROSS JOIN pv
-             WHERE st.community_id = $1 AND st.account_id = $2
-               AND st.revision = (SELECT max(revision) FROM statements
-                                  WHERE community_id = $1 AND slot_start = st.slot_start))
-           SELECT coalesce(sum(import_wh), 0)::bigint AS "import_wh!",
-                  coalesce(sum(export_wh), 0)::bigint AS "export_wh!",
-                  CASE WHEN bool_and(produced IS NOT NULL) THEN sum(produced)::bigint END AS production_wh,
-                  coalesce(sum(traded_bought_wh), 0)::bigint AS "traded_bought_wh!",
-                  coalesce(sum(traded_sold_wh), 0)::bigint AS "traded_sold_wh!",
-                  coalesce(sum(closing_bought_wh), 0)::bigint AS "closing_bought_wh!",
-                  coalesce(sum(closing_sold_wh), 0)::bigint AS "closing_sold_wh!",
-                  coalesce(sum(net_nano), 0)::bigint AS "net_nano!",
-                  coalesce(sum(base_nano), 0)::bigint AS "base_nano!"
-           FROM newest"#,
+        r#"SELECT coalesce(t.import_wh, 0) AS "import_wh!", coalesce(t.export_wh, 0) AS "export_wh!",
+                  CASE WHEN t.slots > 0 AND (t.unknown_slots = 0 OR pv.peak_w = 0) THEN t.production_wh END
+                      AS production_wh,
+                  coalesce(t.traded_bought_wh, 0) AS "traded_bought_wh!",
+                  coalesce(t.traded_sold_wh, 0) AS "traded_sold_wh!",
+                  coalesce(t.closing_bought_wh, 0) AS "closing_bought_wh!",
+                  coalesce(t.closing_sold_wh, 0) AS "closing_sold_wh!",
+                  coalesce(t.net_nano, 0) AS "net_nano!", coalesce(t.base_nano, 0) AS "base_nano!"
+           FROM (SELECT coalesce(sum(pv_peak_w), 0) AS peak_w FROM sites
+                 WHERE community_id = $1 AND member_id = $2) pv
+           LEFT JOIN account_totals t ON t.community_id = $1 AND t.account_id = $2"#,
         community.as_str(),
         member.as_str()
     )

@@ -39,26 +39,16 @@ pub async fn list(
 ) -> Result<Vec<MemberSummary>, StoreError> {
     Ok(sqlx::query_as!(
         MemberSummary,
-        r#"WITH priced AS (
-             SELECT slot_start, max(revision) AS revision FROM statements WHERE community_id = $1
-             GROUP BY slot_start),
-           saved AS (
-             SELECT account_id, sum(net_nano - base_nano)::bigint AS nano
-             FROM priced JOIN statements st USING (slot_start, revision)
-             WHERE st.community_id = $1 GROUP BY account_id),
-           held AS (
-             SELECT account_id, sum(amount_nano)::bigint AS nano FROM ledger_entries
-             WHERE community_id = $1 GROUP BY account_id),
-           owned AS (
+        r#"WITH owned AS (
              SELECT member_id, count(*) AS sites, sum(pv_peak_w)::bigint AS pv_peak_w FROM sites
              WHERE community_id = $1 GROUP BY member_id)
            SELECT m.member_id, m.display_name, m.pseudonym, m.preset,
                   coalesce(o.sites, 0) AS "sites!", coalesce(o.pv_peak_w, 0) AS "pv_peak_w!",
-                  coalesce(h.nano, 0) AS "balance_nano!", coalesce(s.nano, 0) AS "savings_nano!"
+                  coalesce(t.balance_nano, 0) AS "balance_nano!",
+                  coalesce(t.net_nano - t.base_nano, 0) AS "savings_nano!"
            FROM members m
            LEFT JOIN owned o USING (member_id)
-           LEFT JOIN held h ON h.account_id = m.member_id
-           LEFT JOIN saved s ON s.account_id = m.member_id
+           LEFT JOIN account_totals t ON t.community_id = m.community_id AND t.account_id = m.member_id
            WHERE m.community_id = $1 ORDER BY m.member_id LIMIT $2"#,
         community.as_str(),
         MAX_MEMBERS

@@ -39,6 +39,23 @@ pub struct FillRow {
     pub price_micro_per_kwh: i64,
 }
 
+/// Who took from whom in the closing auction, the members by pseudonym.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PairRow {
+    /// The buyer's pseudonym.
+    pub buyer: String,
+    /// The seller's pseudonym.
+    pub seller: String,
+    /// How much, in Wh.
+    pub energy_wh: i64,
+    /// What the buyer pays the network, in micro-currency per kWh.
+    pub network_fee_micro_per_kwh: i64,
+    /// The part that met the buyer's preference, in Wh.
+    pub preferred_wh: i64,
+    /// What the buyer pays the seller for that part on top of the price, in micro-currency per kWh.
+    pub premium_micro_per_kwh: i64,
+}
+
 /// The transaction that carries a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransactionRow {
@@ -112,6 +129,36 @@ pub async fn closing_fills(
          ORDER BY f.side, m.pseudonym, f.site_id",
         community.as_str(),
         slot_start
+    )
+    .fetch_all(db)
+    .await?)
+}
+
+/// Who took from whom in the closing auction of the latest metered revision, by pseudonym, at most
+/// [`MAX_TRADES`].
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn closing_pairs(
+    db: impl PgExecutor<'_>,
+    community: &CommunityId,
+    slot_start: DateTime<Utc>,
+) -> Result<Vec<PairRow>, StoreError> {
+    Ok(sqlx::query_as!(
+        PairRow,
+        "SELECT mb.pseudonym AS buyer, ms.pseudonym AS seller, p.energy_wh, p.network_fee_micro_per_kwh,
+             p.preferred_wh, p.premium_micro_per_kwh
+         FROM closing_pairs p
+         JOIN sites b ON b.community_id = p.community_id AND b.site_id = p.buyer_site_id
+         JOIN sites s ON s.community_id = p.community_id AND s.site_id = p.seller_site_id
+         JOIN members mb ON mb.community_id = p.community_id AND mb.member_id = b.member_id
+         JOIN members ms ON ms.community_id = p.community_id AND ms.member_id = s.member_id
+         WHERE p.community_id = $1 AND p.slot_start = $2
+           AND p.revision = (SELECT max(revision) FROM metered_sites WHERE community_id = $1 AND slot_start = $2)
+         ORDER BY mb.pseudonym, ms.pseudonym, p.buyer_site_id, p.seller_site_id LIMIT $3",
+        community.as_str(),
+        slot_start,
+        MAX_TRADES
     )
     .fetch_all(db)
     .await?)

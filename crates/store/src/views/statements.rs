@@ -43,12 +43,24 @@ pub struct StatementRow {
     pub closing_sold_wh: i64,
     /// Earned by it, in nano-currency.
     pub closing_sold_nano: i64,
+    /// The part of what was bought in the closing auction that met its preference, in Wh.
+    pub preferred_bought_wh: i64,
+    /// The premium paid for it, in nano-currency (zero or below).
+    pub preferred_bought_nano: i64,
+    /// The part of what was sold in the closing auction that met its buyer's preference, in Wh.
+    pub preferred_sold_wh: i64,
+    /// The premium earned by it, in nano-currency.
+    pub preferred_sold_nano: i64,
     /// Left to the retail tariff, in Wh.
     pub residual_import_wh: i64,
     /// Left to the feed-in tariff, in Wh.
     pub residual_export_wh: i64,
     /// Paid or earned at the tariffs, in nano-currency.
     pub residual_nano: i64,
+    /// Exported beyond the grid limit, in Wh; earns nothing.
+    pub curtailed_wh: i64,
+    /// The share of the residual import beyond the grid limit, in Wh.
+    pub over_limit_wh: i64,
     /// The network fee, in nano-currency.
     pub network_fee_nano: i64,
     /// The platform fee, in nano-currency.
@@ -76,7 +88,9 @@ pub async fn of_slot(
              coalesce(st.production_wh, CASE WHEN a.kind <> 'member' OR pv.peak_w = 0 THEN 0 END) AS production_wh,
              st.substituted, st.traded_bought_wh, st.traded_bought_nano, st.traded_sold_wh, st.traded_sold_nano,
              st.closing_bought_wh, st.closing_bought_nano, st.closing_sold_wh, st.closing_sold_nano,
-             st.residual_import_wh, st.residual_export_wh, st.residual_nano, st.network_fee_nano,
+             st.preferred_bought_wh, st.preferred_bought_nano, st.preferred_sold_wh, st.preferred_sold_nano,
+             st.residual_import_wh, st.residual_export_wh, st.residual_nano, st.curtailed_wh, st.over_limit_wh,
+             st.network_fee_nano,
              st.platform_fee_nano, st.net_nano, st.base_nano
            FROM statements st
            JOIN accounts a USING (community_id, account_id)
@@ -112,7 +126,9 @@ pub async fn of_member(
              coalesce(st.production_wh, CASE WHEN pv.peak_w = 0 THEN 0 END) AS production_wh,
              st.substituted, st.traded_bought_wh, st.traded_bought_nano, st.traded_sold_wh, st.traded_sold_nano,
              st.closing_bought_wh, st.closing_bought_nano, st.closing_sold_wh, st.closing_sold_nano,
-             st.residual_import_wh, st.residual_export_wh, st.residual_nano, st.network_fee_nano,
+             st.preferred_bought_wh, st.preferred_bought_nano, st.preferred_sold_wh, st.preferred_sold_nano,
+             st.residual_import_wh, st.residual_export_wh, st.residual_nano, st.curtailed_wh, st.over_limit_wh,
+             st.network_fee_nano,
              st.platform_fee_nano, st.net_nano, st.base_nano
            FROM statements st
            JOIN members m ON m.community_id = st.community_id AND m.member_id = st.account_id

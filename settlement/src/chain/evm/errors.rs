@@ -10,6 +10,7 @@ use crate::chain::{Address, ChainError};
 /// An error of a call or an estimate.
 pub(super) fn of_call(contracts: &Contracts, node: &str, error: &ProviderError) -> ChainError {
     match error.as_error_response() {
+        Some(answer) if is_too_much(answer) => ChainError::TooMuchGas { reason: answer.message.clone() },
         Some(answer) if is_revert(answer) => {
             ChainError::WouldRevert { reason: revert_reason(contracts, answer) }
         }
@@ -52,6 +53,14 @@ pub(super) fn unavailable(node: &str, error: impl std::fmt::Display) -> ChainErr
     ChainError::Unavailable { node: node.to_owned(), reason: error.to_string() }
 }
 
+/// An estimate ends so when no gas limit that a block allows is enough.
+fn is_too_much(answer: &JsonRpcError) -> bool {
+    let text = answer.message.to_ascii_lowercase();
+    ["gas required exceeds", "out of gas", "outofgas", "exceeds block gas limit", "intrinsic gas too high"]
+        .iter()
+        .any(|words| text.contains(words))
+}
+
 fn is_revert(answer: &JsonRpcError) -> bool {
     // 3 is what go-ethereum, anvil and others answer for a revert with data.
     answer.code == 3 || answer.is_revert()
@@ -60,8 +69,8 @@ fn is_revert(answer: &JsonRpcError) -> bool {
 /// The contract's own error by its name, or the text of `require`, or what the node says.
 fn revert_reason(contracts: &Contracts, answer: &JsonRpcError) -> String {
     let data: Bytes = answer.as_revert_data().unwrap_or_default();
-    if let Some(name) = contracts.error_name(&data) {
-        return name;
+    if let Some(words) = contracts.error_in_words(&data) {
+        return words;
     }
     let text = data.get(4..).and_then(|text| String::decode(text).ok());
     text.unwrap_or_else(|| answer.message.clone())
@@ -99,7 +108,10 @@ mod tests {
         let data = serde_json::json!(format!("0x{selector}{}", "00".repeat(32)));
         let error = JsonRpcError { code: 3, message: "execution reverted".to_owned(), data: Some(data) };
         let error = ProviderError::JsonRpcClientError(Box::new(HttpClientError::JsonRpcError(error)));
-        let reason = ChainError::WouldRevert { reason: "BatchAlreadySettled".to_owned() };
-        assert_eq!(of_call(&contracts, "node", &error), reason);
+        let refused = of_call(&contracts, "node", &error);
+        assert!(refused.is_refused_as("BatchAlreadySettled") && !refused.is_refused_as("Batch"));
+        assert!(
+            refused.to_string().contains("(batchId: 0x00") && refused.to_string().contains("not taken twice")
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! Keys: the settlement account's, and the master seed of the custodial accounts.
 //!
-//! Each is in an encrypted keystore, or in a file of 64 hex digits readable by its owner only.
+//! Each is in an encrypted keystore, and only there.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use coins_bip32::Bip32Error;
 use coins_bip32::prelude::Parent;
 use coins_bip32::xkeys::XPriv;
 use ethers::signers::{LocalWallet, Signer};
-use service::secret::{self, Secret, SecretError};
+use service::secret::{Secret, SecretError};
 
 use crate::chain::Address;
 
@@ -50,14 +50,6 @@ pub enum KeyError {
 pub struct SignerKey(LocalWallet);
 
 impl SignerKey {
-    /// Reads the key.
-    ///
-    /// # Errors
-    /// [`KeyError`] if the file is missing or holds no key.
-    pub fn read(path: &Path) -> Result<Self, KeyError> {
-        Self::parse(path, &secret::read(path)?)
-    }
-
     /// Opens an encrypted keystore with the password that a file holds.
     ///
     /// # Errors
@@ -66,17 +58,18 @@ impl SignerKey {
         super::keystore::open(path, password_file).map(Self)
     }
 
-    /// Reads the key, or makes the file from `entropy`, which must be random and secret.
+    /// Opens a keystore; at the first start, makes it and its password from `random`, which must be
+    /// random and secret.
     ///
     /// # Errors
-    /// [`KeyError`] if the file can be neither read nor made.
-    pub fn read_or_create(path: &Path, entropy: &[u8; 32]) -> Result<Self, KeyError> {
-        Self::parse(path, &secret::read_or_create(path, || hex::encode(entropy))?)
-    }
-
-    fn parse(path: &Path, secret: &Secret) -> Result<Self, KeyError> {
-        let wallet = seed_bytes(secret).and_then(|bytes| LocalWallet::from_bytes(&bytes).ok());
-        wallet.map(Self).ok_or_else(|| content(path, "a private key"))
+    /// [`KeyError`] if it can be neither opened nor made.
+    pub fn open_or_create(
+        path: &Path,
+        password_file: &Path,
+        random: impl FnMut() -> [u8; 32],
+    ) -> Result<Self, KeyError> {
+        super::keystore::ensure(path, password_file, random)?;
+        Self::from_keystore(path, password_file)
     }
 
     /// The account that the key signs for.
@@ -95,14 +88,6 @@ impl SignerKey {
 pub struct CustodialAccounts(XPriv);
 
 impl CustodialAccounts {
-    /// Reads the seed.
-    ///
-    /// # Errors
-    /// [`KeyError`] if the file is missing or holds no seed.
-    pub fn read(path: &Path) -> Result<Self, KeyError> {
-        Self::parse(path, &secret::read(path)?)
-    }
-
     /// Opens an encrypted keystore, whose key is the seed, with the password that a file holds.
     ///
     /// # Errors
@@ -112,19 +97,21 @@ impl CustodialAccounts {
         Self::of_seed(&seed).ok_or_else(|| content(path, "a seed"))
     }
 
-    /// Reads the seed, or makes the file from `entropy`, which must be random and secret.
+    /// Opens a keystore; at the first start, makes it and its password from `random`, which must be
+    /// random and secret.
     ///
     /// # Errors
-    /// [`KeyError`] if the file can be neither read nor made.
-    pub fn read_or_create(path: &Path, entropy: &[u8; 32]) -> Result<Self, KeyError> {
-        Self::parse(path, &secret::read_or_create(path, || hex::encode(entropy))?)
+    /// [`KeyError`] if it can be neither opened nor made.
+    pub fn open_or_create(
+        path: &Path,
+        password_file: &Path,
+        random: impl FnMut() -> [u8; 32],
+    ) -> Result<Self, KeyError> {
+        super::keystore::ensure(path, password_file, random)?;
+        Self::from_keystore(path, password_file)
     }
 
-    fn parse(path: &Path, secret: &Secret) -> Result<Self, KeyError> {
-        seed_bytes(secret).and_then(|seed| Self::of_seed(&seed)).ok_or_else(|| content(path, "a seed"))
-    }
-
-    fn of_seed(seed: &[u8; 32]) -> Option<Self> {
+    fn of_seed(seed: &[u8]) -> Option<Self> {
         XPriv::root_from_seed(seed, None).and_then(|root| root.derive_path(ACCOUNTS_PATH)).ok().map(Self)
     }
 
@@ -155,33 +142,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_address_of_a_key_is_the_well_known_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key");
-        let mut one = [0; 32];
-        one[31] = 1;
-        let key = SignerKey::read_or_create(&path, &one).unwrap();
-        assert_eq!(key.address().to_string(), "0x7e5f4552091a69125d5dfcb7b8c2659029395bdf");
-        assert_eq!(SignerKey::read(&path).unwrap().address(), key.address());
+    fn accounts_are_those_that_any_wallet_derives() {
+        // The BIP-39 seed of "test test test test test test test test test test test junk", whose accounts every
+        // development tool knows.
+        let seed = "9dfc3c64c2f8bede1533b6a79f8570e5943e0b8fd1cf77107adf7b72cef42185d564a3aee24cab43f80e3c4538087d70fc824eabbad596a23c97b6ee8322ccc0";
+        let accounts = CustodialAccounts::of_seed(&hex::decode(seed).unwrap()).unwrap();
+        for (index, address) in [
+            (0, "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"),
+            (1, "0x70997970c51812dc3a010c7d01b50e0d17dc79c8"),
+            (9, "0xa0ee7a142d267c1f36714e4a8f75612f20a79720"),
+        ] {
+            assert_eq!(accounts.address(index).unwrap().to_string(), address);
+        }
     }
 
     #[test]
-    fn an_index_always_gives_the_same_account() {
+    fn a_keystore_made_at_the_first_start_gives_the_same_accounts_at_the_next() {
         let folder = tempfile::tempdir().unwrap();
-        let accounts = CustodialAccounts::read_or_create(&folder.path().join("seed"), &[7; 32]).unwrap();
-        let first = accounts.address(0).unwrap();
-        assert_eq!(first, accounts.address(0).unwrap());
-        assert_ne!(first, accounts.address(1).unwrap());
-    }
-
-    #[test]
-    fn what_is_no_key_is_refused_with_the_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key");
-        std::fs::write(&path, "zz").unwrap();
-        let error = SignerKey::read(&path).unwrap_err().to_string();
-        assert!(error.contains("64 hex digits") && error.contains("key"), "{error}");
-        std::fs::write(&path, "00".repeat(32)).unwrap();
-        assert!(SignerKey::read(&path).is_err());
+        let (keystore, password) =
+            (folder.path().join("secrets/seed.json"), folder.path().join("secrets/password"));
+        let mut byte = 6;
+        let mut random = || {
+            byte += 1;
+            [byte; 32]
+        };
+        let first = CustodialAccounts::open_or_create(&keystore, &password, &mut random).unwrap();
+        let again = CustodialAccounts::open_or_create(&keystore, &password, &mut random).unwrap();
+        assert_eq!(first.address(3).unwrap(), again.address(3).unwrap());
+        assert_ne!(first.address(0).unwrap(), first.address(1).unwrap());
+        // Neither the key nor anything that gives it away is in plain sight.
+        for file in [&keystore, &password] {
+            let text = std::fs::read_to_string(file).unwrap();
+            assert!(!text.contains(&hex::encode([8; 32])), "{}", file.display());
+        }
+        std::fs::write(&password, "another password altogether").unwrap();
+        let refused = CustodialAccounts::open_or_create(&keystore, &password, &mut random).err().unwrap();
+        assert!(refused.to_string().contains("does not open"), "{refused}");
     }
 }

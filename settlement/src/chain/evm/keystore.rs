@@ -65,6 +65,23 @@ pub fn create(new: &NewKeystore<'_>) -> Result<Address, KeyError> {
     Ok(Address(wallet.address().0))
 }
 
+/// Makes a keystore with a new key unless there is one, and its password unless there is one: both from
+/// `random`, which must be random and secret, and readable by this user only.
+///
+/// # Errors
+/// [`KeyError`] as [`create`].
+pub fn ensure(
+    path: &Path,
+    password_file: &Path,
+    mut random: impl FnMut() -> [u8; 32],
+) -> Result<(), KeyError> {
+    secret::read_or_create(password_file, || hex::encode(random()))?;
+    if path.exists() {
+        return Ok(());
+    }
+    create(&NewKeystore { path, password_file, key: random(), entropy: random() }).map(drop)
+}
+
 /// Reads a key that a file holds as 64 hex digits.
 ///
 /// # Errors

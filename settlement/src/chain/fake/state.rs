@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use domain::ids::BatchId;
 use domain::units::Money;
 
-use crate::chain::{Address, Call, MovementKind, Position, TokenScale};
+use super::chunked::OpenBatch;
+use crate::chain::{Address, Call, ChunkCall, MovementKind, Position, TokenScale};
 use receipt::merkle::keccak256;
 
 /// The state after a block; cloned for each, so that blocks can be taken back.
@@ -14,12 +15,14 @@ pub(super) struct State {
     pub(super) nonce: u64,
     pub(super) contracts: HashSet<Address>,
     pub(super) credits: HashMap<Address, Money>,
-    /// The statement root of each batch.
-    pub(super) settled: HashMap<BatchId, [u8; 32]>,
+    /// The statement root of each batch, by contract.
+    pub(super) settled: HashMap<(Address, BatchId), [u8; 32]>,
     pub(super) scale: TokenScale,
     /// The currency of each credit contract.
     pub(super) wrapped: HashMap<Address, Address>,
     currency: HashMap<Address, Money>,
+    /// The batch in progress in chunks.
+    pub(super) open: Option<OpenBatch>,
     approved: bool,
     roles: HashSet<(u64, Address)>,
     settler_role: Option<u64>,
@@ -35,6 +38,7 @@ impl Default for State {
             scale: TokenScale::ETHER,
             wrapped: HashMap::new(),
             currency: HashMap::new(),
+            open: None,
             approved: false,
             roles: HashSet::new(),
             settler_role: None,
@@ -66,9 +70,9 @@ impl State {
                 self.roles.insert((0, *administrator));
             }
             Call::LabelRole { authority, .. } => self.administrate(authority, sender)?,
-            Call::AllowFunction { authority, function, role, .. } => {
+            Call::AllowFunctions { authority, functions, role, .. } => {
                 self.administrate(authority, sender)?;
-                if *function == "settle" {
+                if functions.contains(&"settle") {
                     self.settler_role = Some(*role);
                 }
             }
@@ -89,8 +93,22 @@ impl State {
             }
             Call::DepositFor { credit, account, amount } => self.deposit(sender, credit, account, *amount)?,
             Call::Settle { credit, batch_id, statement_root, positions, .. } => {
-                self.settle(sender, credit, *batch_id, positions)?;
-                self.settled.insert(*batch_id, *statement_root);
+                self.authorise(sender, credit)?;
+                self.require_new(credit, batch_id)?;
+                self.settle(positions)?;
+                self.settled.insert((*credit, *batch_id), *statement_root);
+            }
+            Call::Nothing { .. } => {}
+            Call::ReleaseChunk(chunk) => {
+                self.require_contract(&chunk.credit)?;
+                self.release(chunk)?;
+            }
+            Call::OpenBatch { credit, .. }
+            | Call::FinaliseBatch { credit, .. }
+            | Call::AbandonBatch { credit, .. }
+            | Call::PushChunk(ChunkCall { credit, .. }) => {
+                self.authorise(sender, credit)?;
+                self.chunked(call)?;
             }
         }
         Ok(())
@@ -134,27 +152,30 @@ impl State {
         let signed = match kind {
             MovementKind::Deposit => amount,
             MovementKind::Withdrawal => amount.checked_neg().map_err(|error| error.to_string())?,
+            // What is asked for stays in the balance until it is paid.
+            MovementKind::WithdrawalRequested { .. } | MovementKind::WithdrawalCancelled => Money::ZERO,
         };
         add(&mut self.credits, account, signed)
     }
 
-    fn settle(
-        &mut self,
-        sender: Address,
-        credit: &Address,
-        batch_id: BatchId,
-        positions: &[Position],
-    ) -> Result<(), String> {
+    fn authorise(&self, sender: Address, credit: &Address) -> Result<(), String> {
         self.require_contract(credit)?;
-        if !self.settler_role.is_some_and(|role| self.roles.contains(&(role, sender))) {
-            return Err("AccessManagedUnauthorized".into());
+        let may = self.settler_role.is_some_and(|role| self.roles.contains(&(role, sender)));
+        may.then_some(()).ok_or_else(|| "AccessManagedUnauthorized".into())
+    }
+
+    pub(super) fn require_new(&self, credit: &Address, batch_id: &BatchId) -> Result<(), String> {
+        if self.open.is_some() {
+            return Err("BatchInProgress".into());
         }
-        if self.settled.contains_key(&batch_id) {
+        if self.settled.contains_key(&(*credit, *batch_id)) {
             return Err("BatchAlreadySettled".into());
         }
-        if positions.windows(2).any(|pair| pair[0].account >= pair[1].account) {
-            return Err("PositionsNotAscending".into());
-        }
+        Ok(())
+    }
+
+    fn settle(&mut self, positions: &[Position]) -> Result<(), String> {
+        require_ascending(positions)?;
         let sum = Money::checked_sum(positions.iter().map(|p| p.amount)).map_err(|e| e.to_string())?;
         if !sum.is_zero() {
             return Err("PositionsNotBalanced".into());
@@ -169,7 +190,18 @@ impl State {
     }
 }
 
-fn add(balances: &mut HashMap<Address, Money>, account: &Address, amount: Money) -> Result<(), String> {
+pub(super) fn require_ascending(positions: &[Position]) -> Result<(), String> {
+    if positions.windows(2).any(|pair| pair[0].account >= pair[1].account) {
+        return Err("PositionsNotAscending".into());
+    }
+    Ok(())
+}
+
+pub(super) fn add(
+    balances: &mut HashMap<Address, Money>,
+    account: &Address,
+    amount: Money,
+) -> Result<(), String> {
     let balance = balances.entry(*account).or_default();
     let after = balance.checked_add(amount).map_err(|error| error.to_string())?;
     if after.is_negative() {

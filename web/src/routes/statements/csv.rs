@@ -7,7 +7,8 @@ use super::{Statement, Statements};
 /// The columns that each entry has, in the order of [`cells`].
 const FIGURES: &str = "import_wh,export_wh,production_wh,substituted,traded_bought_wh,traded_bought_nano,\
     traded_sold_wh,traded_sold_nano,closing_bought_wh,closing_bought_nano,closing_sold_wh,closing_sold_nano,\
-    residual_import_wh,residual_export_wh,residual_nano,network_fee_nano,platform_fee_nano,net_nano,base_nano";
+    preferred_bought_wh,preferred_bought_nano,preferred_sold_wh,preferred_sold_nano,residual_import_wh,\
+    residual_export_wh,residual_nano,curtailed_wh,over_limit_wh,network_fee_nano,platform_fee_nano,net_nano,base_nano";
 
 /// The page as CSV; lists within a cell are separated by blanks.
 pub(crate) fn write(page: &Statements, by_period: bool) -> String {
@@ -47,9 +48,15 @@ fn cells(s: &Statement) -> String {
         s.closing_bought_nano.0,
         s.closing_sold_wh,
         s.closing_sold_nano.0,
+        s.preferred_bought_wh,
+        s.preferred_bought_nano.0,
+        s.preferred_sold_wh,
+        s.preferred_sold_nano.0,
         s.residual_import_wh,
         s.residual_export_wh,
         s.residual_nano.0,
+        s.curtailed_wh,
+        s.over_limit_wh,
         s.network_fee_nano.0,
         s.platform_fee_nano.0,
         s.net_nano.0,

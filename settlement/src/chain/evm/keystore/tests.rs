@@ -1,6 +1,7 @@
 use super::super::{CustodialAccounts, SignerKey};
 use super::*;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 struct Files {
     _folder: tempfile::TempDir,
@@ -11,8 +12,13 @@ struct Files {
 fn files(password: &str) -> Files {
     let folder = tempfile::tempdir().unwrap();
     let (keystore, password_file) = (folder.path().join("signer.json"), folder.path().join("password"));
-    std::fs::write(&password_file, password).unwrap();
+    write(&password_file, password);
     Files { _folder: folder, keystore, password: password_file }
+}
+
+fn write(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 fn made(files: &Files) -> Result<Address, KeyError> {
@@ -72,6 +78,22 @@ fn what_is_no_keystore_is_refused_without_a_panic() {
         let refused = SignerKey::from_keystore(&files.keystore, &files.password).unwrap_err().to_string();
         assert!(refused.contains("keystore"), "{text}: {refused}");
     }
+}
+
+#[test]
+fn what_is_no_key_to_import_is_refused_with_its_file() {
+    let files = files("correct horse battery");
+    let plain = files.keystore.with_extension("hex");
+    for text in ["zz".to_owned(), "ab".repeat(31), "ab".repeat(33)] {
+        write(&plain, &text);
+        let refused = read_plain(&plain).unwrap_err().to_string();
+        assert!(refused.contains("64 hex digits") && refused.contains("signer.hex"), "{refused}");
+    }
+    write(&plain, &format!("0x{}\n", "00".repeat(32)));
+    let key = read_plain(&plain).unwrap();
+    let new = NewKeystore { path: &files.keystore, password_file: &files.password, key, entropy: [5; 32] };
+    assert!(create(&new).is_err(), "zero is no private key");
+    assert!(!files.keystore.exists());
 }
 
 #[test]
