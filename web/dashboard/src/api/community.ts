@@ -107,5 +107,7 @@ export interface Stack {
   mode: string;
   notes: string[];
   started_at: string;
+  /** A node of the chain that browsers may ask; null if the server names none. */
+  rpc_url: string | null;
 }
-export const stack = object<Stack>({ mode: text, notes: list(text), started_at: time });
+export const stack = object<Stack>({ mode: text, notes: list(text), started_at: time, rpc_url: nullable(text) });

@@ -1,5 +1,6 @@
 /** One member: balance, totals, sites and meters, orders, neighbours and the statements per slot. */
 import { decimal, id, integer, list, nullable, object, text, time } from './decode';
+import { reasoned, type Reasoned } from './reason';
 import { batchOrNull, statementFields, type BatchSummary, type StatementFigures } from './slot';
 
 /** Sums over all settled slots. Money is signed: positive is a credit. */
@@ -35,16 +36,14 @@ export interface Site {
   meter: Meter | null;
 }
 
-export interface Order {
+export interface Order extends Reasoned {
   order_id: string;
   slot_start: string;
-  side: string;
   energy_wh: number;
   remaining_wh: number;
   limit_micro_per_kwh: bigint;
   status: string;
   placed_by: string;
-  reason: string;
 }
 
 export interface Neighbour {
@@ -104,13 +103,12 @@ export const member = object<Member>({
     object<Order>({
       order_id: id,
       slot_start: time,
-      side: text,
       energy_wh: integer,
       remaining_wh: integer,
       limit_micro_per_kwh: decimal,
       status: text,
       placed_by: text,
-      reason: text,
+      ...reasoned,
     }),
   ),
   neighbours: list(object<Neighbour>({ pseudonym: text, bought_wh: integer, sold_wh: integer })),

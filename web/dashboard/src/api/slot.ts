@@ -37,6 +37,8 @@ export interface SlotSummary {
   consumption_wh: number | null;
   open_bids_wh: number;
   open_offers_wh: number;
+  /** Until when orders for it are taken; null if the server does not say. */
+  gate_closes_at: string | null;
   batch: BatchSummary | null;
 }
 
@@ -56,6 +58,7 @@ export const slotSummary = object<SlotSummary>({
   consumption_wh: nullable(integer),
   open_bids_wh: integer,
   open_offers_wh: integer,
+  gate_closes_at: nullable(time),
   batch: batchOrNull,
 });
 
@@ -79,9 +82,18 @@ export interface StatementFigures {
   closing_bought_nano: bigint;
   closing_sold_wh: number;
   closing_sold_nano: bigint;
+  /** The part of the closing auction's energy that met a preference, and the premium for it. */
+  preferred_bought_wh: number;
+  preferred_bought_nano: bigint;
+  preferred_sold_wh: number;
+  preferred_sold_nano: bigint;
   residual_import_wh: number;
   residual_export_wh: number;
   residual_nano: bigint;
+  /** Given out beyond the grid's limit: it earns nothing, and is no part of the residual. */
+  curtailed_wh: number;
+  /** The part of the residual import beyond the grid's limit. */
+  over_limit_wh: number;
   network_fee_nano: bigint;
   platform_fee_nano: bigint;
   net_nano: bigint;
@@ -101,9 +113,15 @@ export const statementFields = {
   closing_bought_nano: decimal,
   closing_sold_wh: integer,
   closing_sold_nano: decimal,
+  preferred_bought_wh: integer,
+  preferred_bought_nano: decimal,
+  preferred_sold_wh: integer,
+  preferred_sold_nano: decimal,
   residual_import_wh: integer,
   residual_export_wh: integer,
   residual_nano: decimal,
+  curtailed_wh: integer,
+  over_limit_wh: integer,
   network_fee_nano: decimal,
   platform_fee_nano: decimal,
   net_nano: decimal,

@@ -48,6 +48,16 @@ export interface SlotDetail {
   money_sum_nano: bigint;
   transaction: Transaction | null;
   positions: Position[];
+  /** Null from a server that does not tell of the grid's limits. */
+  grid: GridLimits | null;
+}
+
+/** How much may flow over the community's connection point (null: no limit), and what was beyond that. */
+export interface GridLimits {
+  import_limit_wh: number | null;
+  export_limit_wh: number | null;
+  curtailed_wh: number;
+  over_limit_wh: number;
 }
 
 export const slotDetail = object<SlotDetail>({
@@ -82,6 +92,14 @@ export const slotDetail = object<SlotDetail>({
       chain_address: text,
       owed_nano: decimal,
       settled_nano: nullable(decimal),
+    }),
+  ),
+  grid: nullable(
+    object<GridLimits>({
+      import_limit_wh: nullable(integer),
+      export_limit_wh: nullable(integer),
+      curtailed_wh: integer,
+      over_limit_wh: integer,
     }),
   ),
 });

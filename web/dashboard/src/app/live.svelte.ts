@@ -1,5 +1,5 @@
 /** Keeps the page current: the server's events, and asking again where they are missing. */
-import { serverClockOffsetMs } from '../api/client';
+import { serverClockOffsetMs } from '../api/http';
 
 /** Never ask more often than this, however many events come. */
 const LEAST_GAP_MS = 2_000;
@@ -9,7 +9,7 @@ const POLL_MS = 5_000;
 const SAFETY_POLL_MS = 20_000;
 const RECONNECT_FIRST_MS = 1_000;
 const RECONNECT_LAST_MS = 30_000;
-const EVENTS = ['slot', 'trade', 'reading', 'batch', 'order', 'resync'];
+const EVENTS = ['slot', 'order', 'trade', 'depth', 'forecast', 'reading', 'batch', 'resync'];
 
 export type Connection = 'connecting' | 'live' | 'polling' | 'offline';
 
@@ -94,6 +94,8 @@ class Live {
     this.source = source;
     source.onopen = () => {
       this.streaming = true;
+      // What happened between two streams was not told.
+      this.dirty = true;
       this.reconnectMs = RECONNECT_FIRST_MS;
     };
     source.onerror = () => {

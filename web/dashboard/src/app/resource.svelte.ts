@@ -1,6 +1,6 @@
 /** One thing that a view shows: loaded, loaded again on every tick, and kept while the server is away. */
 import { untrack } from 'svelte';
-import { ApiError } from '../api/client';
+import { ApiError } from '../api/problem';
 import { live } from './live.svelte';
 
 export class Resource<T> {
@@ -9,12 +9,19 @@ export class Resource<T> {
   /** Why the last load failed; null when it did not. */
   error = $state.raw<Error | null>(null);
   private running = false;
+  private stale = false;
 
   constructor(private readonly load: () => Promise<T>) {}
 
-  /** Loads once; a second call while one is running does nothing, the next tick comes soon. */
-  async refresh(): Promise<void> {
-    if (this.running) return;
+  /**
+   * Loads once. A second call while one is running does nothing, the next tick comes soon; unless
+   * `changed` says that the question is another one: then it is asked as soon as the running one is done.
+   */
+  async refresh(changed = false): Promise<void> {
+    if (this.running) {
+      this.stale ||= changed;
+      return;
+    }
     this.running = true;
     try {
       this.data = await this.load();
@@ -27,6 +34,10 @@ export class Resource<T> {
     } finally {
       this.running = false;
     }
+    if (this.stale) {
+      this.stale = false;
+      await this.refresh();
+    }
   }
 }
 
@@ -36,6 +47,22 @@ export function following<T>(load: () => Promise<T>): Resource<T> {
   $effect(() => {
     void live.tick;
     untrack(() => void resource.refresh());
+  });
+  return resource;
+}
+
+/** Changes of a question are waited for this long, so that typing does not ask letter by letter. */
+const SETTLE_MS = 350;
+
+/** A resource that asks again whenever `key`, which the question depends on, is another one. */
+export function asking<T>(key: () => string, load: () => Promise<T>): Resource<T> {
+  const resource = new Resource(load);
+  let first = true;
+  $effect(() => {
+    void key();
+    const timer = setTimeout(() => void resource.refresh(true), first ? 0 : SETTLE_MS);
+    first = false;
+    return () => clearTimeout(timer);
   });
   return resource;
 }

@@ -19,6 +19,11 @@ export function energy(wh: number, lang: string): string {
   return scaled(wh, 'Wh', lang);
 }
 
+/** Energy to the Wh, as metered: `1,204,331 Wh`. */
+export function energyExact(wh: number, lang: string): string {
+  return decimalText(BigInt(wh), 0, 0, lang) + NBSP + 'Wh';
+}
+
 /** Energy in kWh to the Wh, for columns whose heading names the unit: `12.431`. */
 export function energyKwh(wh: number, lang: string): string {
   return decimalText(BigInt(wh), 3, 3, lang);

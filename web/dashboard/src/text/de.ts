@@ -1,9 +1,17 @@
 /** The page's words in German. */
 import type { Dictionary } from './en';
+import { access, failure, nav, payout, problem } from './pages/account.de';
+import { autopilot } from './pages/autopilot.de';
+import { devices } from './pages/devices.de';
+import { market } from './pages/market.de';
+import { reason } from './pages/reason.de';
+import { receipt } from './pages/receipt.de';
+import { standing } from './pages/standing.de';
 
 const s = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`;
 
 export const de: Dictionary = {
+  nav, access, problem, failure, receipt, market, autopilot, devices, payout, standing, reason,
   name: 'Deutsch',
   skip: 'Zum Inhalt springen',
   close: 'Schließen',
@@ -147,6 +155,7 @@ export const de: Dictionary = {
     title: 'Abrechnung', slot: 'Zeitfenster', account: 'Konto', metered: 'Gemessen ein / aus', bought: 'Lokal gekauft', sold: 'Lokal verkauft', grid: 'Netz', fees: 'Entgelte', net: 'Ergebnis', saved: 'Gespart',
     sum: (n) => `Summe von ${s(n, 'Zeitfenster', 'Zeitfenstern')}`, all: (n) => `Summe von ${s(n, 'Konto', 'Konten')}`, older: 'Ältere zeigen', empty: 'Noch keine Abrechnung', emptyHint: 'Die erste kommt, sobald ein Zeitfenster bepreist ist.',
     signs: 'Positiv: gutgeschrieben. Negativ: belastet. Jede Zeile ist die Summe ihrer Teile, bis zur letzten Ziffer.',
+    curtailed: (e) => `${e} über der Netzgrenze abgeregelt`, preferred: (e) => `${e} wie gewünscht`,
     agrees: (m) => `Alle Zeitfenster: ${m}, gleich der Summe der Zeilen.`, more: 'Ältere sind noch nicht geladen; die Summe aller Zeitfenster ist', revision: (n) => `Revision ${n}`,
   },
   slot: {
@@ -157,6 +166,7 @@ export const de: Dictionary = {
     balances: 'Die Bücher gehen auf', balancesNot: 'Die Bücher gehen nicht auf', sumServer: 'Summe des Marktes', sumHere: 'In Ihrem Browser addiert',
     batch: 'Auf der Chain', batchEmpty: 'Noch nichts auf der Chain', batchHint: 'Ein bepreistes Zeitfenster geht als ein Stapel von Nettopositionen auf die Chain.', batchVoid: 'Es war nichts zu bewegen: abgerechnet ohne Transaktion.',
     batchId: 'Stapel', tx: 'Transaktion', block: 'Block', gas: 'Gas', nonce: 'Nonce', status: 'Status', positions: 'Nettopositionen', account: 'Konto', address: 'Adresse', owed: 'Geschuldet', settled: 'Bewegt', carried: (m) => `${m} vorgetragen`, pending: 'noch nicht signiert',
+    gridTitle: 'Grenzen des Netzes', importLimit: 'Höchstens aus dem Netz', exportLimit: 'Höchstens ins Netz', unlimited: 'keine Grenze', curtailed: 'Abgeregelt: über der Grenze geliefert, bringt nichts', overLimit: 'Über der Grenze bezogen, zum Bezugstarif',
     revision: (n) => `Revision ${n}`, nextUpdate: 'Diese Ansicht folgt dem Zeitfenster.',
   },
 };

@@ -1,7 +1,16 @@
 /** The page's words in English. The shape of this object is the dictionary that every language fills. */
+import { access, failure, nav, payout, problem } from './pages/account.en';
+import { autopilot } from './pages/autopilot.en';
+import { devices } from './pages/devices.en';
+import { market } from './pages/market.en';
+import { reason } from './pages/reason.en';
+import { receipt } from './pages/receipt.en';
+import { standing } from './pages/standing.en';
+
 const s = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`;
 
 export const en = {
+  nav, access, problem, failure, receipt, market, autopilot, devices, payout, standing, reason,
   name: 'English',
   skip: 'Skip to the content',
   close: 'Close',
@@ -145,6 +154,7 @@ export const en = {
     title: 'Statement', slot: 'Slot', account: 'Account', metered: 'Metered in / out', bought: 'Bought locally', sold: 'Sold locally', grid: 'Grid', fees: 'Fees', net: 'Result', saved: 'Saved',
     sum: (n: number) => `Sum of ${s(n, 'slot', 'slots')} shown`, all: (n: number) => `Sum of ${s(n, 'account', 'accounts')}`, older: 'Show older slots', empty: 'No statements yet', emptyHint: 'The first statement comes when a slot has been priced.',
     signs: 'Positive: credited. Negative: charged. Every line is the sum of its parts, to the last digit.',
+    curtailed: (e: string) => `${e} curtailed by the grid’s limit`, preferred: (e: string) => `${e} as preferred`,
     agrees: (m: string) => `All slots: ${m}, the same as the sum of the lines.`, more: 'Older slots are not loaded yet; the sum of all slots is', revision: (n: number) => `revision ${n}`,
   },
   slot: {
@@ -155,6 +165,7 @@ export const en = {
     balances: 'The books balance', balancesNot: 'The books do not balance', sumServer: 'The market’s sum', sumHere: 'Added up in your browser',
     batch: 'On the chain', batchEmpty: 'Nothing on the chain yet', batchHint: 'A priced slot goes to the chain as one batch of net positions.', batchVoid: 'No position had to move: the slot is settled without a transaction.',
     batchId: 'Batch', tx: 'Transaction', block: 'Block', gas: 'Gas', nonce: 'Nonce', status: 'Status', positions: 'Net positions', account: 'Account', address: 'Address', owed: 'Owed', settled: 'Moved', carried: (m: string) => `${m} carried forward`, pending: 'not signed yet',
+    gridTitle: 'Grid limits', importLimit: 'Most that may come from the grid', exportLimit: 'Most that may go to the grid', unlimited: 'no limit', curtailed: 'Curtailed: given out beyond the limit, earns nothing', overLimit: 'Taken in beyond the limit, at the retail tariff',
     revision: (n: number) => `revision ${n}`, nextUpdate: 'This view follows the slot.',
   },
 };

@@ -9,9 +9,9 @@ export type MoneyKey = 'bought' | 'sold' | 'grid' | 'fees' | 'net' | 'saved';
 export function moneyOf(row: StatementFigures, key: MoneyKey): bigint {
   switch (key) {
     case 'bought':
-      return row.traded_bought_nano + row.closing_bought_nano;
+      return row.traded_bought_nano + row.closing_bought_nano + row.preferred_bought_nano;
     case 'sold':
-      return row.traded_sold_nano + row.closing_sold_nano;
+      return row.traded_sold_nano + row.closing_sold_nano + row.preferred_sold_nano;
     case 'grid':
       return row.residual_nano;
     case 'fees':

@@ -1,37 +1,7 @@
 // What the dashboard must do in a browser, against any server: the real one or the mock.
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { openPage } from './browser.mjs';
-import { openLatestSlot, openMember, ready } from './steps.mjs';
-
-const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-/** Throws, with `what`, if the condition does not hold. */
-export function must(condition, what) {
-  if (!condition) throw new Error(what);
-}
-
-/** Fails on any finding of axe, best practices included. */
-export async function accessible(page, view) {
-  // The page polls and counts down: findings are of one moment, so the moment must be a settled one.
-  await page.waitForTimeout(200);
-  await page.evaluate(axeSource);
-  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
-  const findings = violations.flatMap((v) => v.nodes.slice(0, 3).map((node) => `${v.id}: ${node.target.join(' ')} (${node.failureSummary?.split('\n')[1]?.trim() ?? ''})`));
-  must(findings.length === 0, `axe in the ${view} view:\n    ${findings.join('\n    ')}`);
-}
-
-/** Fails if the page is wider than its window. */
-export async function fits(page, view) {
-  const [inner, scroll] = await page.evaluate(() => [document.documentElement.clientWidth, document.documentElement.scrollWidth]);
-  must(scroll <= inner, `the ${view} view is ${scroll} px wide in a window of ${inner} px`);
-}
-
-const VIEWS = [
-  ['community', async () => {}],
-  ['member', (page) => openMember(page)],
-  ['slot', (page) => openLatestSlot(page)],
-];
+import { PAGE_CHECKS } from './pages.mjs';
+import { accessible, fits, must, on } from './assert.mjs';
+import { VIEWS, openLatestSlot, openMember, ready } from './steps.mjs';
 
 async function eachView(page, base, check) {
   for (const [view, open] of VIEWS) {
@@ -39,17 +9,6 @@ async function eachView(page, base, check) {
     await ready(page);
     await open(page);
     await check(page, view);
-  }
-}
-
-/** Opens a page with these options, runs `body` on it, and fails on script errors or refused content. */
-async function on(browser, options, body) {
-  const { page, complaints, close } = await openPage(browser, options);
-  try {
-    await body(page);
-    must(complaints.length === 0, complaints.join('; '));
-  } finally {
-    await close();
   }
 }
 
@@ -136,6 +95,7 @@ export const CHECKS = [
       await page.goto(`${base}/#/elsewhere`);
       await page.getByRole('heading', { name: 'There is no such page' }).waitFor({ state: 'attached' });
     })],
+  ...PAGE_CHECKS,
   ['it can be installed: manifest and icons', async (browser, base) => {
     const answer = await fetch(`${base}/manifest.webmanifest`);
     must(answer.ok, 'no manifest');

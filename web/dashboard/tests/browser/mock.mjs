@@ -2,7 +2,9 @@
 // an empty community, and a server that goes away and comes back.
 import { startMock } from '../mock/server.mjs';
 import { openBrowser, openPage } from './browser.mjs';
-import { CHECKS, accessible, conclude, fits, must, run } from './checks.mjs';
+import { accessible, fits, must } from './assert.mjs';
+import { CHECKS, conclude, run } from './checks.mjs';
+import { MEMBER_CHECKS } from './member.mjs';
 import { ready } from './steps.mjs';
 
 const MOCK_CHECKS = [
@@ -86,7 +88,7 @@ const MOCK_CHECKS = [
 const mock = await startMock();
 const browser = await openBrowser();
 try {
-  conclude(await run([...CHECKS, ...MOCK_CHECKS], browser, mock.url));
+  conclude(await run([...CHECKS, ...MOCK_CHECKS, ...MEMBER_CHECKS], browser, mock.url));
 } finally {
   await browser.close();
   await mock.close();

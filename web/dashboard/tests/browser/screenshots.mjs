@@ -1,12 +1,15 @@
-// `npm run screenshots -- --base-url URL --out DIR`: the three views, wide and narrow, light and dark.
+// `npm run screenshots -- --base-url URL --out DIR`: the views, wide and narrow, light and dark.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { startMock } from '../mock/server.mjs';
 import { argument, openBrowser, openPage } from './browser.mjs';
-import { openLatestSlot, openMember, ready } from './steps.mjs';
+import { VIEWS, ready } from './steps.mjs';
 
 const out = argument('out') ?? 'shots';
 const given = argument('base-url');
+/** For pages that show more to who has one. */
+const token = argument('token');
+const locale = argument('locale') ?? 'en-GB';
 const mock = given === null ? await startMock() : null;
 const base = given ?? mock.url;
 mkdirSync(out, { recursive: true });
@@ -14,20 +17,15 @@ mkdirSync(out, { recursive: true });
 const browser = await openBrowser();
 for (const width of [1280, 360]) {
   for (const scheme of ['light', 'dark']) {
-    const { page, close } = await openPage(browser, { width, height: width === 360 ? 740 : 800, scheme });
-    await page.goto(base);
-    await ready(page);
-    const shoot = async (view) => {
+    const { page, close } = await openPage(browser, { width, height: width === 360 ? 740 : 800, scheme, locale });
+    if (token !== null) await page.addInitScript((value) => sessionStorage.setItem('busbar.token', value), token);
+    for (const [view, open] of VIEWS) {
+      await page.goto(`${base}/#/`);
+      await ready(page);
+      await open(page);
       await page.waitForTimeout(600);
       await page.screenshot({ path: join(out, `${view}-${width}-${scheme}.png`), fullPage: true });
-    };
-    await shoot('community');
-    await openMember(page);
-    await shoot('member');
-    await page.goto(`${base}/#/`);
-    await ready(page);
-    await openLatestSlot(page);
-    await shoot('slot');
+    }
     await close();
   }
 }

@@ -1,12 +1,16 @@
 // The API's answers, made from the made-up market as of a moment.
 import { MEMBERS, TARIFF, chance, slotOf } from './market.mjs';
+import { text } from './problem.mjs';
+import { because } from './reason.mjs';
+import { batchId, receiptOf } from './receipts.mjs';
 
 /** Settled slots that exist when the mock starts. */
 const PAST = 60;
 
 /** The answers of one mock: its clock is the real one, its slots are short. */
 export class Answers {
-  constructor({ slotS = 10, empty = false } = {}) {
+  constructor({ slotS = 10, empty = false, rpcUrl = null } = {}) {
+    this.rpcUrl = rpcUrl;
     this.slotMs = slotS * 1000;
     this.empty = empty;
     this.opens = Math.floor(Date.now() / this.slotMs) * this.slotMs - PAST * this.slotMs;
@@ -35,7 +39,7 @@ export class Answers {
     const status = this.status(k);
     const done = ['settled', 'corrected'].includes(status);
     if (!done && status !== 'priced') return null;
-    return { batch_id: this.hash(k, 31), status: done ? 'final' : 'broadcast', tx_hash: this.hash(k, 57), block_number: done ? 120 + k * 3 : null };
+    return { batch_id: `0x${batchId(this.time(k), status === 'corrected' ? 1 : 0)}`, status: done ? 'final' : 'broadcast', tx_hash: this.hash(k, 57), block_number: done ? 120 + k * 3 : null };
   }
 
   summary(k) {
@@ -54,7 +58,7 @@ export class Answers {
       grid_export_wh: measured ? sum(slot.statements, 'residual_export_wh') : 0,
       production_wh: measured ? sum(slot.meters, 'production_wh') : null,
       consumption_wh: measured ? slot.meters.reduce((s, m) => s + m.import_wh + m.production_wh - m.export_wh, 0) : null,
-      open_bids_wh: status === 'open' ? 2100 : 0, open_offers_wh: status === 'open' ? 1450 : 0, batch: this.batch(k),
+      open_bids_wh: status === 'open' ? 2100 : 0, open_offers_wh: status === 'open' ? 1450 : 0, opens_at: this.time(k - 2), gate_closes_at: this.time(k), batch: this.batch(k),
     };
   }
 
@@ -107,6 +111,7 @@ export class Answers {
       slot: summary,
       trades: summary.trades === 0 ? [] : full.trades.map((t, n) => ({ trade_id: k * 100 + n, buyer: name(t.buyer), seller: name(t.seller), energy_wh: t.wh, price_micro_per_kwh: t.price, traded_at: new Date(this.opens + (k - 1) * this.slotMs + n * 300).toISOString() })),
       closing_fills: !batch ? [] : full.closing.flatMap((f) => [{ account: name(f.buyer), side: 'bid', energy_wh: f.wh, price_micro_per_kwh: full.price }, { account: name(f.seller), side: 'offer', energy_wh: f.wh, price_micro_per_kwh: full.price }]),
+      grid: { import_limit_wh: null, export_limit_wh: k % 9 === 5 ? 4000 : null, curtailed_wh: sum(statements, 'curtailed_wh'), over_limit_wh: 0 },
       statements, money_sum_nano: statements.reduce((s, r) => s + r.net_nano, 0n),
       transaction: batch ? { tx_hash: batch.tx_hash, status: batch.status, block_number: batch.block_number, gas_used: done ? 148_213 + 211 * (k % 7) : null, nonce: 40 + k } : null,
       positions: statements.map((r, n) => ({ account: r.account, chain_address: MEMBERS[n]?.chain_address ?? `0x${String(n).padStart(40, 'c0')}`, owed_nano: r.net_nano, settled_nano: done ? r.net_nano : null })),
@@ -153,24 +158,33 @@ export class Answers {
     });
   }
 
-  stack = () => ({ mode: 'demonstration', notes: ['Port 8080 was taken: the dashboard is on 8081.'], started_at: this.time(0) });
+  pseudonym = (index) => MEMBERS[index].pseudonym;
+
+  /** Before the slot is settled there is no receipt. */
+  receipt(index, time) {
+    const k = this.indexOf(time);
+    if (!Number.isInteger(k) || k < 0 || this.batch(k)?.status !== 'final') return null;
+    return receiptOf(k, index, this.time(k), this.time(k + 1), this.summary(k).revision).text;
+  }
+
+  stack = () => ({ rpc_url: this.rpcUrl, mode: 'demonstration', notes: ['Port 8080 was taken: the dashboard is on 8081.'], started_at: this.time(0) });
 }
 
 function order(answers, index, k) {
   const m = slotOf(k).meters[index];
   const offer = m.export_wh > 0;
   const energy = Math.max(1, Math.floor((offer ? m.export_wh : m.import_wh) * 0.8));
+  const likely = offer ? m.export_wh : m.import_wh;
+  const forecast = { likely, low: Math.floor(likely * 0.7), high: Math.floor(likely * 1.2) };
   const open = answers.status(k) === 'open';
   const left = open ? energy : k % 3 === 0 ? Math.floor(energy / 3) : 0;
   return {
     order_id: 900 + k, slot_start: answers.time(k), side: offer ? 'offer' : 'bid', energy_wh: energy, remaining_wh: left,
     limit_micro_per_kwh: String(170_000 + (k % 9) * 3_500), status: open ? 'open' : left > 0 ? 'expired' : 'filled', placed_by: 'autopilot',
-    reason: offer ? `You had ${m.export_wh} Wh left over in the last quarter-hour; offering ${energy} Wh.` : `You needed ${m.import_wh} Wh in the last quarter-hour; bidding for ${energy} Wh.`,
+    ...because('hands-off', offer, forecast, energy, 170_000 + (k % 9) * 3_500),
   };
 }
 
 const sum = (rows, key) => rows.reduce((s, row) => s + row[key], 0);
 const saved = (rows) => rows.reduce((s, r) => s + r.net_nano - r.base_nano, 0n);
 const pick = (object, keys) => Object.fromEntries(keys.map((key) => [key, object[key]]));
-/** Money and prices leave as decimal strings. */
-const text = (value) => JSON.parse(JSON.stringify(value, (_, item) => (typeof item === 'bigint' ? String(item) : item)));

@@ -87,10 +87,13 @@ function statementsOf(k, meters, trades, closing, price) {
       traded_sold_wh: sum(trades, 'seller'), traded_sold_nano: money(trades, 'seller'),
       closing_bought_wh: sum(closing, 'buyer'), closing_bought_nano: -money(closing, 'buyer'),
       closing_sold_wh: sum(closing, 'seller'), closing_sold_nano: money(closing, 'seller'),
-      residual_import_wh: m.import_wh - bought, residual_export_wh: m.export_wh - sold,
+      ...PREFERRED, residual_import_wh: m.import_wh - bought, residual_export_wh: m.export_wh - sold,
       network_fee_nano: -BigInt(bought) * TARIFF.network, platform_fee_nano: -BigInt(bought) * TARIFF.platform,
       base_nano: BigInt(m.export_wh) * TARIFF.feedIn - BigInt(m.import_wh) * TARIFF.retail,
     };
+    // Now and then the grid takes less: what is curtailed earns nothing.
+    row.curtailed_wh = k % 9 === 5 ? Math.floor(row.residual_export_wh / 10) : 0;
+    row.residual_export_wh -= row.curtailed_wh;
     row.residual_nano = BigInt(row.residual_export_wh) * TARIFF.feedIn - BigInt(row.residual_import_wh) * TARIFF.retail;
     row.net_nano = NANO.reduce((s, key) => s + row[key], 0n);
     return row;
@@ -105,7 +108,9 @@ function statementsOf(k, meters, trades, closing, price) {
 }
 
 const NANO = ['traded_bought_nano', 'traded_sold_nano', 'closing_bought_nano', 'closing_sold_nano', 'residual_nano', 'network_fee_nano', 'platform_fee_nano'];
+const PREFERRED = { preferred_bought_wh: 0, preferred_bought_nano: 0n, preferred_sold_wh: 0, preferred_sold_nano: 0n, curtailed_wh: 0, over_limit_wh: 0 };
 const NOTHING = {
+  ...PREFERRED,
   import_wh: 0, export_wh: 0, production_wh: null, substituted: false,
   traded_bought_wh: 0, traded_bought_nano: 0n, traded_sold_wh: 0, traded_sold_nano: 0n,
   closing_bought_wh: 0, closing_bought_nano: 0n, closing_sold_wh: 0, closing_sold_nano: 0n,

@@ -4,48 +4,41 @@ import { createServer } from 'node:http';
 import { extname, join, normalize, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Answers } from './answers.mjs';
+import { startChain } from './chain.mjs';
+import { Routes } from './routes.mjs';
 
 const DIST = fileURLToPath(new URL('../../dist', import.meta.url));
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.png': 'image/png', '.webmanifest': 'application/manifest+json' };
-const HEADERS = { 'content-security-policy': "default-src 'self'; frame-ancestors 'none'", 'x-content-type-options': 'nosniff' };
+const POLICY = "default-src 'self'; connect-src 'self' https: http://127.0.0.1:* http://localhost:*; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'";
+const HEADERS = { 'content-security-policy': POLICY, 'x-content-type-options': 'nosniff' };
 
 /** Starts a mock on a port of `127.0.0.1` (0: any free one). `close()` also ends open streams. */
 export async function startMock({ port = 0, ...options } = {}) {
-  const answers = new Answers(options);
-  const server = createServer((request, response) => {
+  const chain = await startChain();
+  const answers = new Answers({ ...options, rpcUrl: chain.url });
+  chain.chain.answers = answers;
+  const routes = new Routes(answers);
+  const server = createServer(async (request, response) => {
     const url = new URL(request.url, 'http://mock');
-    if (url.pathname.startsWith('/api/')) return api(answers, url, request, response);
+    if (url.pathname.endsWith('/live')) return stream(request, response);
+    if (url.pathname.startsWith('/api/')) return json(response, await routes.answer(request, url));
     return file(url.pathname, response);
   });
   await new Promise((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${server.address().port}`,
     port: server.address().port,
-    close: () => new Promise((resolve) => (server.close(resolve), server.closeAllConnections())),
+    chainUrl: chain.url,
+    close: async () => {
+      await Promise.all([new Promise((resolve) => (server.close(resolve), server.closeAllConnections())), chain.close()]);
+    },
   };
 }
 
-function api(answers, url, request, response) {
-  const path = url.pathname.split('/').slice(3).map(decodeURIComponent);
-  const [root, community, kind, id, sub] = path;
-  const limit = Number(url.searchParams.get('limit') ?? 50);
-  const before = url.searchParams.get('before');
-  if (root === 'stack') return json(response, answers.stack());
-  if (root !== 'communities') return json(response, null);
-  if (community === undefined) return json(response, answers.communities());
-  if (community !== 'lindenhof') return json(response, null);
-  if (kind === undefined) return json(response, answers.community());
-  if (kind === 'live') return stream(request, response);
-  if (kind === 'slots') return json(response, id === undefined ? answers.slots(limit, before) : answers.slot(id));
-  if (kind !== 'members') return json(response, null);
-  if (id === undefined) return json(response, answers.members());
-  return json(response, sub === 'statements' ? answers.statements(id, limit, before) : answers.member(id));
-}
-
-function json(response, body) {
-  const problem = { type: '/problems/not-found', title: 'Not found', status: 404, detail: 'There is nothing of this name here.' };
-  response.writeHead(body === null ? 404 : 200, { ...HEADERS, 'content-type': body === null ? 'application/problem+json' : 'application/json' });
-  response.end(JSON.stringify(body ?? problem));
+function json(response, { status, body, headers = {} }) {
+  const kind = status < 400 ? 'application/json' : 'application/problem+json';
+  response.writeHead(status, { ...HEADERS, 'content-type': kind, 'cache-control': 'no-store', ...headers });
+  response.end(status === 304 ? undefined : body);
 }
 
 function stream(request, response) {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { ApiError, getJson } from '../../src/api/client';
+import { getJson } from '../../src/api/http';
+import { ApiError } from '../../src/api/problem';
 import { community } from '../../src/api/community';
 import { DecodeError, decimal, id, integer, list, nullable, object, text, time } from '../../src/api/decode';
 import { member, statementPage } from '../../src/api/member';

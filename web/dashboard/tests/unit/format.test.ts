@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { decimalText, divide, exactDigits, rescale } from '../../src/format/decimal';
-import { energy, energyKwh, energyMark, permille, power, shareOf } from '../../src/format/energy';
+import { energy, energyExact, energyKwh, energyMark, permille, power, shareOf } from '../../src/format/energy';
 import { meanPrice, moneyExact, moneyRounded, moneyShort, price, sumNano } from '../../src/format/money';
 import { apiTime, countdown, slotName, slotStartAt, slotTimes } from '../../src/format/time';
 import { age } from '../../src/text/age';
@@ -71,6 +71,7 @@ describe('energy', () => {
     expect(plain(power(4_200, 'en'))).toBe('4.20 kW');
     expect(energyKwh(401, 'en')).toBe('0.401');
     expect(plain(energyMark(1_500, 'en'))).toBe('1.5 kWh');
+    expect(plain(energyExact(1_204_331, 'de'))).toBe('1.204.331 Wh');
   });
   it('has no share of nothing, and none outside its bounds', () => {
     expect(shareOf(1, 0)).toBeNull();

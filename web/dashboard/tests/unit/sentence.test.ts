@@ -10,12 +10,12 @@ const said = (parts: Segment[]): string => parts.map((part) => part.text).join('
 const slot: SlotSummary = {
   slot_start: '2026-06-01T10:00:00Z', slot_end: '2026-06-01T10:15:00Z', status: 'settled', revision: 0,
   traded_wh: 12_400, trades: 9, closing_auction_wh: 4_300, closing_price_micro_per_kwh: 178_000n, mean_trade_price_micro_per_kwh: 191_000n,
-  grid_import_wh: 3_100, grid_export_wh: 400, production_wh: 20_000, consumption_wh: 22_000, open_bids_wh: 0, open_offers_wh: 0, batch: null,
+  grid_import_wh: 3_100, grid_export_wh: 400, production_wh: 20_000, consumption_wh: 22_000, open_bids_wh: 0, open_offers_wh: 0, gate_closes_at: null, batch: null,
 };
 const nothing = { ...slot, traded_wh: 0, closing_auction_wh: 0, grid_import_wh: 0, grid_export_wh: 0 };
 const statement: StatementFigures = {
   import_wh: 500, export_wh: 0, production_wh: null, substituted: false, traded_bought_wh: 300, traded_bought_nano: -57_000_000n, traded_sold_wh: 0, traded_sold_nano: 0n,
-  closing_bought_wh: 100, closing_bought_nano: -15_800_000n, closing_sold_wh: 0, closing_sold_nano: 0n, residual_import_wh: 100, residual_export_wh: 0,
+  closing_bought_wh: 100, closing_bought_nano: -15_800_000n, closing_sold_wh: 0, closing_sold_nano: 0n, preferred_bought_wh: 0, preferred_bought_nano: 0n, preferred_sold_wh: 0, preferred_sold_nano: 0n, curtailed_wh: 0, over_limit_wh: 0, residual_import_wh: 100, residual_export_wh: 0,
   residual_nano: -32_000_000n, network_fee_nano: 0n, platform_fee_nano: 0n, net_nano: -104_800_000n, base_nano: -160_000_000n,
 };
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Statement } from '../../src/api/member';
 import type { SlotSummary } from '../../src/api/slot';
 import { mergeSlots, overlaps } from '../../src/app/pages';
-import { memberHref, parseRoute, slotHref } from '../../src/app/route';
+import { memberHref, parseRoute, receiptHref, slotHref } from '../../src/app/route';
 import { chartSlots, niceStep, pieces, reach } from '../../src/chart/columns';
 import { bandPath, flowLayout } from '../../src/flow/layout';
 import { flowParts, isEmpty } from '../../src/flow/parts';
@@ -14,7 +14,7 @@ const at = (minute: number): string => new Date(Date.UTC(2026, 5, 1, 10, minute)
 const statement = (minute: number, figures: Partial<Statement> = {}): Statement => ({
   slot_start: at(minute), revision: 0, batch: null, import_wh: 0, export_wh: 0, production_wh: null, substituted: false,
   traded_bought_wh: 0, traded_bought_nano: 0n, traded_sold_wh: 0, traded_sold_nano: 0n, closing_bought_wh: 0, closing_bought_nano: 0n, closing_sold_wh: 0, closing_sold_nano: 0n,
-  residual_import_wh: 0, residual_export_wh: 0, residual_nano: 0n, network_fee_nano: 0n, platform_fee_nano: 0n, net_nano: 0n, base_nano: 0n, ...figures,
+  preferred_bought_wh: 0, preferred_bought_nano: 0n, preferred_sold_wh: 0, preferred_sold_nano: 0n, curtailed_wh: 0, over_limit_wh: 0, residual_import_wh: 0, residual_export_wh: 0, residual_nano: 0n, network_fee_nano: 0n, platform_fee_nano: 0n, net_nano: 0n, base_nano: 0n, ...figures,
 });
 const slot = (figures: Partial<SlotSummary>): SlotSummary =>
   ({ production_wh: 0, traded_wh: 0, closing_auction_wh: 0, grid_import_wh: 0, grid_export_wh: 0, ...figures }) as SlotSummary;
@@ -22,10 +22,13 @@ const slot = (figures: Partial<SlotSummary>): SlotSummary =>
 describe('routes', () => {
   it('lead there and back', () => {
     expect(parseRoute('')).toEqual({ view: 'community' });
-    expect(parseRoute(memberHref('a/b c'))).toEqual({ view: 'member', memberId: 'a/b c' });
+    expect(parseRoute(memberHref('a/b c'))).toEqual({ view: 'member', memberId: 'a/b c', part: 'overview' });
+    expect(parseRoute(memberHref('m-1', 'autopilot'))).toEqual({ view: 'member', memberId: 'm-1', part: 'autopilot' });
+    expect(parseRoute(receiptHref('m-1', '2026-06-01T10:00:00Z'))).toEqual({ view: 'receipt', memberId: 'm-1', slotStart: '2026-06-01T10:00:00Z' });
+    expect([parseRoute('#/market'), parseRoute('#/devices'), parseRoute('#/check')]).toEqual([{ view: 'market' }, { view: 'devices' }, { view: 'check' }]);
     expect(parseRoute(slotHref('2026-06-01T10:00:00+00:00'))).toEqual({ view: 'slot', slotStart: '2026-06-01T10:00:00+00:00' });
   });
-  it.each(['#/slots/soon', '#/members/', '#/elsewhere', '#/members/%E0%A4%A', '#/members/a/b'])('know no %s', (hash) => {
+  it.each(['#/slots/soon', '#/members/', '#/elsewhere', '#/members/%E0%A4%A', '#/members/a/b', '#/members/a/receipts/soon', '#/members/a/overview', '#/market/x'])('know no %s', (hash) => {
     expect(parseRoute(hash)).toEqual({ view: 'unknown' });
   });
 });

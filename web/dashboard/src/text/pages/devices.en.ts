@@ -1,0 +1,42 @@
+/** Devices and their events, in English. */
+const s = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`;
+
+export const devices = {
+  title: 'Devices',
+  empty: 'No devices yet', emptyHint: 'A meter or inverter appears here as soon as it is registered.',
+  summary: (ok: number, all: number) => `${ok} of ${s(all, 'device is', 'devices are')} well.`,
+  state: { ok: 'well', failing: 'not reached', doubted: 'held back', asleep: 'asleep', silent: 'silent', unknown: 'never heard' } as Record<string, string>,
+  stateHint: {
+    ok: 'It answers and its readings arrive.',
+    failing: 'The last reading could not be taken.',
+    doubted: 'Its counter did something odd; its readings are held back until that is cleared.',
+    asleep: 'An inverter at night: no alarm.',
+    silent: 'Neither a reading nor a sign of life for three slots.',
+    unknown: 'Nothing was ever heard of it.',
+  } as Record<string, string>,
+  more: (n: number) => `Show more (${n} left)`,
+  since: (when: string) => `since ${when}`,
+  lastReading: 'Last reading', lastAnswer: 'Last answered', outbox: 'Waiting to be sent', certificate: 'Certificate', clock: 'Clock', errors: 'Errors since start', agent: 'Agent',
+  records: (n: number) => s(n, 'record', 'records'), oldest: (when: string) => `the oldest ${when}`,
+  days: (n: number) => `valid for ${s(n, 'day', 'days')}`, expired: 'expired',
+  clocks: { synchronised: 'synchronised', informative: 'for information only', unsynchronised: 'not synchronised', unknown: 'not known' } as Record<string, string>,
+  times: (n: number) => `${n} ×`,
+  completeness: 'Readings a day',
+  completenessHint: 'Stored of all that were due. What is missing is hatched, not zero.',
+  completenessAlt: (list: string) => `Readings stored of those due: ${list}.`,
+  ofDue: (stored: number, due: number) => `${stored} of ${due}`,
+  dayCount: (day: string, stored: number, due: number) => `${day}: ${stored} of ${due}`,
+  noDays: 'No reading was due yet.',
+  events: 'What happened', eventsEmpty: 'Nothing happened yet', eventsHint: 'Faults, recoveries and warnings of devices and their agents stand here, newest first.',
+  older: 'Show older events', when: 'When', device: 'Device', event: 'Event', words: 'Details', itself: 'the agent itself',
+  severity: { alarm: 'alarm', warning: 'warning', info: 'note' } as Record<string, string>,
+  kind: {
+    device_unreachable: 'Device not reached', device_faulty: 'Device faulty', device_back: 'Device is back',
+    register_fell: 'Counter went backwards', register_jumped: 'Counter jumped', register_stuck: 'Counter stands still', meter_exchanged: 'Meter exchanged',
+    new_epoch_after_reset: 'Counted anew after a reset', new_epoch_after_jump: 'Counted anew after a jump', new_epoch_meter_exchanged: 'Counted anew with another meter',
+    register_rolled_over: 'Counter rolled over', phase_sum_differs: 'Phases do not add up',
+    outbox_damaged: 'Store damaged', outbox_failed: 'Store cannot be written', outbox_back: 'Store works again',
+    certificate_expires: 'Certificate expires soon', certificate_expired: 'Certificate expired', certificate_renewed: 'Certificate renewed',
+    clock_unsynchronised: 'Clock not synchronised', clock_synchronised: 'Clock synchronised', curtailment_failed: 'Limiting the power failed', curtailment_restored: 'Power limited again',
+  } as Record<string, string>,
+};
