@@ -19,6 +19,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
 FROM debian:bookworm-slim
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin busbar
 COPY --from=build /out/ /usr/local/bin/
+# A volume mounted here is this user's: the settlement keystores.
+RUN install -d -o 10001 -g 10001 -m 700 /keys
 USER 10001:10001
 EXPOSE 8080
 CMD ["web", "run"]

@@ -1,7 +1,7 @@
 # `make demo` runs the main job, `make test` passes all tests; both install what they need.
 
 .PHONY: help demo setup dashboard build programs test test-rust test-contracts test-dashboard test-compose test-browser
-.PHONY: smoke interop lint fmt sqlx openapi bench screenshots
+.PHONY: smoke interop lint fmt sqlx openapi bench fuzz faults screenshots
 .DEFAULT_GOAL := help
 
 BUSBAR := target/debug/busbar
@@ -76,6 +76,13 @@ openapi: build ## Renews web/openapi.json
 
 bench: build ## Prints figures as JSON lines
 	.ci/bench
+
+fuzz: setup ## Ten million random commands for the book, checked against a slower one
+	cargo run --quiet -p market --example fuzz_book -- 10000000
+
+faults: programs ## Settlement killed at every point, 20 times each with random faults (some twenty minutes)
+	BUSBAR_KILLS=20 BUSBAR_FAULT_SEEDS=20 $(BUSBAR) with-postgres -- \
+		$(CARGO_TEST) -p settlement --test killed --test matrix --test set_back_killed
 
 screenshots: build ## Pictures of the dashboard, 1280 and 360 px, light and dark
 	@.ci/setup test

@@ -85,7 +85,7 @@ test('secrets are generated, private to their owner, and never made twice', () =
   execFileSync(join(here, 'init'), { env: { ...process.env, BUSBAR_DIR: made } });
   assert.equal(readFileSync(join(made, 'secrets/database_password'), 'utf8'), before);
   assert.equal(statSync(join(made, 'secrets')).mode & 0o077, 0);
-  assert.ok(!/password\s*[:=]\s*\S/i.test(text.replaceAll('database_password', '')), 'a password in the compose file');
+  assert.ok(!/password\s*[:=]\s*\S/i.test(text.replaceAll(/[a-z_]+_password/g, '')), 'a password in the compose file');
 });
 
 test('the Dockerfile copies what exists and builds the programs that the services run', () => {
@@ -108,8 +108,29 @@ test('every command and health check is one its program knows', () => {
   }
 });
 
+test('keys are made encrypted, with a password of their own, before anybody opens them', () => {
+  const made = new Map(
+    services
+      .filter(([, service]) => service.command?.[1] === 'keystore')
+      .map(([name, service]) => [service.command[service.command.indexOf('--keystore') + 1], [name, service]]),
+  );
+  assert.deepEqual([...made.keys()].sort(), ['/keys/accounts.json', '/keys/signer.json']);
+  for (const [name, service] of services) {
+    const environment = service.environment ?? {};
+    assert.ok(!Object.keys(environment).some((key) => /_KEY_FILE$|_SEED_FILE$/.test(key)), `${name} reads a plain key`);
+    for (const which of ['SIGNER', 'ACCOUNT']) {
+      const keystore = environment[`BUSBAR_CHAIN__${which}_KEYSTORE_FILE`];
+      if (!keystore) continue;
+      const [maker, { command }] = made.get(keystore);
+      assert.equal(service.depends_on[maker].condition, 'service_completed_successfully', name);
+      assert.deepEqual(service.volumes, ['keys:/keys:ro'], name);
+      assert.equal(command[command.indexOf('--password-file') + 1], environment[`BUSBAR_CHAIN__${which}_PASSWORD_FILE`]);
+    }
+  }
+});
+
 test('each service accepts the shared configuration with its own environment', () => {
-  for (const [name, service] of ours()) {
+  for (const [name, service] of ours().filter(([, service]) => service.environment)) {
     const environment = Object.fromEntries(
       Object.entries(service.environment).map(([key, value]) => [
         key,
