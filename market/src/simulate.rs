@@ -154,9 +154,9 @@ pub fn simulate(
     let mut fleet = Fleet::new(data, days, settings);
     let mut neighbours = Neighbours::new(days);
     let mut results = Vec::with_capacity(slots);
-    for (number, row) in data.rows.iter().take(slots).enumerate() {
+    for (done, row) in (1..).zip(data.rows.iter().take(slots)) {
         let index = days.index(row.slot_start);
-        let battery_wh = fleet.step(number, index, row, &expect, &neighbours)?;
+        let battery_wh = fleet.step(index, row, &expect, &neighbours)?;
         let metered = meters.advance(&row.powers, &battery_wh);
         let mut slot = SlotResult::new(row.slot_start);
         let mut net: Vec<Energy> = metered.iter().map(|site| Energy::from_wh(site.net_export_wh())).collect();
@@ -174,7 +174,7 @@ pub fn simulate(
         neighbours.observe(index, volumes(&slot));
         expect.observe(index, &metered);
         results.push(slot);
-        progress(number + 1, slots);
+        progress(done, slots);
     }
     let members = ledger.members(data);
     let kpis = Kpis::new(&results, &members, ledger.sum_nano(), &settings.tariff)?;

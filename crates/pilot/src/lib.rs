@@ -16,6 +16,7 @@ pub mod outlook;
 pub mod quantile;
 pub mod ramp;
 pub mod reason;
+pub mod rhythm;
 mod samples;
 pub mod schedule;
 pub mod settings;

@@ -20,11 +20,10 @@ use crate::intent::{Expected, Intent};
 use crate::outlook::{Neighbours, Volumes};
 use crate::quantile::Quantiles;
 use crate::ramp::STEPS;
+use crate::rhythm::Rhythm;
 use crate::schedule;
 use crate::settings::Settings;
 
-/// Every so many slots a battery is planned anew.
-const REPLAN_SLOTS: usize = 4;
 const PERMILLE: i64 = 1_000;
 
 /// A past slot of a site and of its community.
@@ -113,8 +112,8 @@ pub struct Site<'a> {
 pub fn what_if(site: &Site<'_>, days: Days, past: &[PastSlot]) -> Result<WhatIf, Overflow> {
     let mut player = Player::new(site, days);
     let mut result = WhatIf { slots: past.len(), ..WhatIf::default() };
-    for (number, slot) in past.iter().enumerate() {
-        player.play(number, slot, past, &mut result)?;
+    for slot in past {
+        player.play(slot, &mut result)?;
     }
     Ok(result)
 }
@@ -126,9 +125,9 @@ struct Player<'a> {
     history: History,
     neighbours: Neighbours,
     stored_wh: i64,
-    /// The battery's steps from slot `planned_at` on.
+    /// The battery's steps from the slot on in which it was planned.
     plan: Vec<i64>,
-    planned_at: usize,
+    rhythm: Rhythm,
 }
 
 impl<'a> Player<'a> {
@@ -142,23 +141,18 @@ impl<'a> Player<'a> {
             neighbours: Neighbours::new(days),
             stored_wh: battery.map_or(0, |b| b.reserve_wh(site.settings.battery_reserve_percent)),
             plan: Vec::new(),
-            planned_at: 0,
+            rhythm: Rhythm::default(),
         }
     }
 
-    fn play(
-        &mut self,
-        number: usize,
-        slot: &PastSlot,
-        past: &[PastSlot],
-        result: &mut WhatIf,
-    ) -> Result<(), Overflow> {
+    fn play(&mut self, slot: &PastSlot, result: &mut WhatIf) -> Result<(), Overflow> {
         let index = self.days.index(slot.slot_start);
         let residual = forecast(&self.history, index, 1).and_then(|run| run.first().copied());
-        if self.battery.is_some() && number.is_multiple_of(REPLAN_SLOTS) {
-            self.replan(number, index, &past[number])?;
+        let ahead = self.rhythm.ahead(index);
+        if self.battery.is_some() && ahead == 0 {
+            self.replan(index, slot)?;
         }
-        let battery_wh = self.step(number, result);
+        let battery_wh = self.step(ahead, result);
         let metered = slot.export_wh - slot.import_wh;
         let own = metered - slot.battery_wh;
         let net_wh = if self.battery.is_some() { own + battery_wh } else { metered };
@@ -178,7 +172,7 @@ impl<'a> Player<'a> {
     }
 
     /// Makes a plan from what is known before the slot; its tariff stands for those to come.
-    fn replan(&mut self, number: usize, index: i64, slot: &PastSlot) -> Result<(), Overflow> {
+    fn replan(&mut self, index: i64, slot: &PastSlot) -> Result<(), Overflow> {
         let Some(battery) = self.battery else { return Ok(()) };
         let run = forecast(&self.history, index, HORIZON).unwrap_or_else(|| vec![Quantiles::default()]);
         let outlooks: Vec<_> = (index..)
@@ -188,14 +182,13 @@ impl<'a> Player<'a> {
         let reserve = battery.reserve_wh(self.site.settings.battery_reserve_percent);
         let steps = schedule::plan(&battery, self.stored_wh, reserve, self.days.energy_seconds(), &outlooks);
         self.plan = steps.iter().map(schedule_net).collect();
-        self.planned_at = number;
         Ok(())
     }
 
-    /// Plays the battery's part of a slot: what it adds to the net export, in Wh.
-    fn step(&mut self, number: usize, result: &mut WhatIf) -> i64 {
+    /// Plays the battery's part of a slot, step `ahead` of its plan: what it adds to the net export, in Wh.
+    fn step(&mut self, ahead: usize, result: &mut WhatIf) -> i64 {
         let Some(battery) = self.battery else { return 0 };
-        let wish = self.plan.get(number - self.planned_at).copied().unwrap_or_default();
+        let wish = self.plan.get(ahead).copied().unwrap_or_default();
         let reserve = battery.reserve_wh(self.site.settings.battery_reserve_percent);
         let step = battery.play(self.stored_wh, -wish, reserve, self.days.energy_seconds());
         self.stored_wh = step.stored_wh;

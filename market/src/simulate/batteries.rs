@@ -6,14 +6,13 @@ use pilot::battery::{Battery, Step};
 use pilot::day::Days;
 use pilot::forecast::HORIZON;
 use pilot::outlook::Neighbours;
+use pilot::rhythm::Rhythm;
 use pilot::schedule;
 
 use super::Settings;
 use super::expect::Expect;
 use crate::dataset::{DataSet, ProfileRow};
 
-/// After how many slots a plan is made anew.
-const REPLAN_SLOTS: usize = 4;
 const SECONDS_PER_HOUR: i64 = 3_600;
 
 /// What batteries do.
@@ -76,7 +75,7 @@ pub(super) struct Fleet {
     seconds: u32,
     units: Vec<Option<Unit>>,
     used: BatteryUse,
-    planned_at: usize,
+    rhythm: Rhythm,
 }
 
 impl Fleet {
@@ -101,23 +100,28 @@ impl Fleet {
             stored_after_wh: stored,
         };
         let seconds = days.energy_seconds();
-        Self { batteries: settings.batteries, tariff: settings.tariff, seconds, units, used, planned_at: 0 }
+        Self {
+            batteries: settings.batteries,
+            tariff: settings.tariff,
+            seconds,
+            units,
+            used,
+            rhythm: Rhythm::default(),
+        }
     }
 
-    /// Plays slot `number`, which has the index `index`: what each battery gives (positive) or takes, in Wh.
+    /// Plays slot `index`: what each battery gives (positive) or takes, in Wh.
     pub(super) fn step(
         &mut self,
-        number: usize,
         index: i64,
         row: &ProfileRow,
         expect: &Expect,
         neighbours: &Neighbours,
     ) -> Result<Vec<i64>, Overflow> {
-        if self.batteries == Batteries::Planned && number.is_multiple_of(REPLAN_SLOTS) {
+        let ahead = self.rhythm.ahead(index);
+        if self.batteries == Batteries::Planned && ahead == 0 {
             self.replan(index, expect, neighbours)?;
-            self.planned_at = number;
         }
-        let ahead = number - self.planned_at;
         let mut net_wh = vec![0; self.units.len()];
         for (site, unit) in self.units.iter_mut().enumerate() {
             let Some(unit) = unit else { continue };

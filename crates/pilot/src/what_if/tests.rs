@@ -110,3 +110,15 @@ fn the_future_changes_nothing_that_was_ordered_before() {
     let other = past(300, |slot| if slot < 200 { slot % 96 * 10 - 400 } else { 7_777 - slot });
     assert_eq!(of(&settings, &whole[..200]), of(&settings, &other[..200]));
 }
+
+#[test]
+fn after_a_gap_the_battery_is_planned_anew() {
+    let settings = Settings { follows_battery_plan: true, ..Settings::of_preset(Some(Preset::HandsOff)) };
+    // Five slots of surplus a day fit into the battery, and are planned to: on the last day the first of them is there,
+    // and then only slots of the night, in which the plan of that slot would go on charging.
+    let mut slots = past(96 * 3 + 53, |number| if number % 96 < 5 { 700 } else { -100 });
+    slots.drain(96 * 3 + 1..96 * 3 + 50);
+    let (before, all) = (of(&settings, &slots[..slots.len() - 3]), of(&settings, &slots));
+    assert!(before.charged_wh > 0);
+    assert_eq!(all.charged_wh, before.charged_wh);
+}
