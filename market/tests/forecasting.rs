@@ -79,4 +79,13 @@ fn batteries_conserve_energy_and_their_plan_saves_the_community_money() {
         none.kpis.cost_nano
     );
     assert!(planned.kpis.self_sufficiency() > none.kpis.self_sufficiency());
+    // What was stored from the grid is not local when it is used: what the grid did not bring is.
+    let kpis = &planned.kpis;
+    let not_from_grid = kpis.consumption_wh - kpis.grid_import_wh;
+    assert!(
+        (kpis.local_used_wh - not_from_grid).abs() * 200 < kpis.consumption_wh,
+        "{} {not_from_grid}",
+        kpis.local_used_wh
+    );
+    assert!(kpis.local_used_wh >= not_from_grid);
 }

@@ -21,6 +21,8 @@ pub struct SlotResult {
     pub import_wh: i64,
     /// What their meters exported, to neighbours or the grid, in Wh.
     pub export_wh: i64,
+    /// What the batteries gave (positive) or took on the whole, in Wh.
+    pub battery_wh: i64,
     /// Trades of the continuous auction.
     pub trades: usize,
     /// What these traded, in Wh.
@@ -49,6 +51,7 @@ impl SlotResult {
             production_wh: 0,
             import_wh: 0,
             export_wh: 0,
+            battery_wh: 0,
             trades: 0,
             traded_wh: 0,
             traded_nano: 0,
@@ -79,6 +82,7 @@ impl SlotResult {
             self.production_wh += site.production_wh;
             self.import_wh += site.import_wh;
             self.export_wh += site.export_wh;
+            self.battery_wh += site.battery_wh;
         }
         for net in left {
             self.grid_export_wh += net.wh().max(0);
@@ -135,9 +139,9 @@ pub struct Kpis {
     pub curtailed_wh: i64,
     /// The part of what was bought from the grid beyond the import limit, in Wh.
     pub over_limit_wh: i64,
-    /// The sites' own and their neighbours' energy that they used, in Wh.
+    /// The sites' own and their neighbours' energy that they used, in Wh; what a battery had from the grid is neither.
     pub local_used_wh: i64,
-    /// Their production that was used locally, in Wh.
+    /// Their production that was used locally, in Wh; what went to the grid out of a battery was not.
     pub production_used_wh: i64,
     /// Import that came from neighbours, in Wh.
     pub local_import_wh: i64,
@@ -168,9 +172,10 @@ impl Kpis {
     ) -> Result<Self, Overflow> {
         let gain = i128::from(super::gain(tariff)?.micro_per_kwh());
         let mut kpis = Self { slots: slots.len(), money_sum_nano, ..Self::default() };
-        let mut paid_nano = 0;
+        let (mut paid_nano, mut from_grid_wh) = (0, 0);
         for slot in slots {
             kpis.add(slot);
+            kpis.add_local(slot, &mut from_grid_wh);
             kpis.welfare_nano += i128::from(slot.import_wh - slot.grid_import_wh) * gain;
             kpis.optimum_nano += i128::from(slot.import_wh.min(slot.export_wh)) * gain;
             let closing_price = slot.closing_price_micro_per_kwh.unwrap_or_default();
@@ -195,11 +200,21 @@ impl Kpis {
         self.grid_export_wh += slot.grid_export_wh;
         self.curtailed_wh += slot.curtailed_wh;
         self.over_limit_wh += slot.over_limit_wh;
-        // Who sold more than it had buys the rest from the grid, so that both can exceed what was
-        // metered; no share leaves the range from none to all.
-        self.local_used_wh += (slot.consumption_wh - slot.grid_import_wh).max(0);
-        self.production_used_wh += (slot.production_wh - slot.grid_export_wh).max(0);
         self.local_import_wh += (slot.import_wh - slot.grid_import_wh).max(0);
+    }
+
+    /// Adds what was used locally. Who sold more than it had buys the rest from the grid, so that grid flows can exceed
+    /// what was metered; no share leaves the range from none to all. As far as batteries explain it, the excess counts
+    /// where it belongs: what they charged from the grid (`from_grid_wh` so far) against what is local later, what
+    /// they gave to the grid against production that counted as used when they stored it.
+    fn add_local(&mut self, slot: &SlotResult, from_grid_wh: &mut i64) {
+        let local_wh = slot.consumption_wh - slot.grid_import_wh;
+        let stored_wh = local_wh.clamp(0, (*from_grid_wh).max(0));
+        *from_grid_wh += (-local_wh).min(-slot.battery_wh).max(0) - stored_wh;
+        self.local_used_wh += local_wh.max(0) - stored_wh;
+        let used_wh = slot.production_wh - slot.grid_export_wh;
+        let given_wh = (-used_wh).min(slot.battery_wh).max(0);
+        self.production_used_wh = (self.production_used_wh + used_wh.max(0) - given_wh).max(0);
     }
 
     /// Energy used from own or local production over consumption.
@@ -237,4 +252,51 @@ impl Kpis {
 #[allow(clippy::cast_precision_loss)]
 fn share(part: i128, whole: i128) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Slots of (consumption, production, battery, from the grid, to the grid) in Wh.
+    fn of(slots: &[(i64, i64, i64, i64, i64)]) -> (i64, i64) {
+        let price = Price::from_micro_per_kwh;
+        let tariff = Tariff::new(price(320_000), price(80_000), price(30_000), price(2_000)).unwrap();
+        let slot =
+            |(consumption_wh, production_wh, battery_wh, grid_import_wh, grid_export_wh): &_| SlotResult {
+                consumption_wh: *consumption_wh,
+                production_wh: *production_wh,
+                battery_wh: *battery_wh,
+                grid_import_wh: *grid_import_wh,
+                grid_export_wh: *grid_export_wh,
+                ..SlotResult::new(DateTime::UNIX_EPOCH)
+            };
+        let slots: Vec<_> = slots.iter().map(slot).collect();
+        let kpis = Kpis::new(&slots, &[], 0, &tariff).unwrap();
+        (kpis.local_used_wh, kpis.production_used_wh)
+    }
+
+    #[test]
+    fn what_was_stored_from_the_grid_is_not_local_when_it_is_used() {
+        // 300 Wh for 100 Wh of use and 200 Wh into the battery, which gives 180 Wh back, 20 Wh lost.
+        assert_eq!(of(&[(100, 0, -200, 300, 0), (180, 0, 180, 0, 0), (50, 50, 0, 0, 0)]), (30, 50));
+        // From production it is.
+        assert_eq!(of(&[(100, 300, -200, 0, 0), (180, 0, 180, 0, 0)]), (280, 300));
+        // Stored and not used yet, nothing that was local before is taken away.
+        assert_eq!(of(&[(50, 50, 0, 0, 0), (100, 0, -200, 300, 0)]), (50, 50));
+    }
+
+    #[test]
+    fn what_goes_to_the_grid_out_of_a_battery_was_not_used_locally() {
+        assert_eq!(of(&[(0, 200, -200, 0, 0), (0, 0, 180, 0, 180)]), (0, 20));
+        assert_eq!(of(&[(0, 0, 180, 0, 180), (100, 100, 0, 0, 0)]), (100, 100));
+    }
+
+    #[test]
+    fn without_batteries_no_slot_counts_against_another() {
+        // Who sold 100 Wh more than it had buys them, and who bought more than it needs sells them.
+        assert_eq!(of(&[(100, 0, 0, 200, 0), (100, 100, 0, 0, 0), (0, 100, 0, 0, 200)]), (100, 100));
+        // A battery of 10 Wh explains no more than 10 of them.
+        assert_eq!(of(&[(100, 0, -10, 200, 0), (100, 100, 0, 0, 0)]), (90, 100));
+    }
 }
