@@ -5,7 +5,7 @@ use domain::tariff::Tariff;
 use domain::units::Price;
 use market::clear::Mechanism;
 use market::dataset::{DataSet, PROFILES_FILE, SITES_FILE};
-use market::simulate::{Batteries, Kpis, Settings, Simulated, simulate};
+use market::simulate::{Batteries, Kpis, Settings, Simulated, json, simulate};
 
 const MECHANISMS: [Mechanism; 3] =
     [Mechanism::ContinuousDoubleAuction, Mechanism::CallAuction, Mechanism::ContinuousThenCall];
@@ -54,7 +54,7 @@ fn producers_alone_and_consumers_alone_have_shares_only_of_what_there_is() {
     let producers = play(&community(3, &HOUR, |_, _| (0, 1_000)), Mechanism::ContinuousThenCall).kpis;
     assert_eq!((producers.grid_export_wh, producers.savings_nano), (6_000, 0));
     assert_eq!((producers.self_sufficiency(), producers.self_consumption()), (None, Some(0.0)));
-    assert_eq!((producers.local_share(), producers.savings_percent()), (None, None));
+    assert_eq!((producers.local_share(), producers.savings_percent()), (None, Some(0.0)));
     let consumers = play(&community(3, &HOUR, |_, _| (1_000, 0)), Mechanism::ContinuousThenCall).kpis;
     assert_eq!((consumers.grid_import_wh, consumers.savings_nano), (6_000, 0));
     assert_eq!((consumers.self_sufficiency(), consumers.self_consumption()), (Some(0.0), None));
@@ -101,6 +101,24 @@ fn leap_days_and_nights_with_and_without_an_hour_are_played_slot_by_slot() {
         let slots = i64::try_from(slots).unwrap();
         assert_eq!((kpis.closing_wh, kpis.grid_export_wh), (400 * slots, 600 * slots));
     }
+}
+
+#[test]
+fn those_who_earn_at_the_tariffs_have_savings_too() {
+    // Twice 600 Wh over and 500 Wh short: 500 Wh meet at 184 instead of 80 and, with fees, at 216 instead of 320.
+    let data = community(3, &HOUR, |_, site| [(0, 6_000), (500, 0), (0, 0)][site]);
+    let simulated = play(&data, Mechanism::CallAuction);
+    let (producer, consumer, idle) = (&simulated.members[0], &simulated.members[1], &simulated.members[2]);
+    // 104 a Wh on 1,000 Wh: beside 80 on 12,000 Wh that were earned, and 320 on 1,000 Wh that were paid.
+    assert_eq!(
+        (producer.savings_percent(), consumer.savings_percent()),
+        (Some(104.0 / 960.0 * 100.0), Some(32.5))
+    );
+    assert_eq!(idle.savings_percent(), None);
+    assert_eq!(simulated.kpis.savings_percent(), Some(208.0 / 640.0 * 100.0));
+    let json = json(&simulated);
+    assert!(json.contains("\"savings_nano\":\"104000000\",\"savings_percent\":32.500000}"), "{json}");
+    assert!(json.contains("\"savings_nano\":\"0\",\"savings_percent\":null}]"), "{json}");
 }
 
 #[test]

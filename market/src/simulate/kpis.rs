@@ -112,6 +112,12 @@ impl MemberResult {
     pub const fn savings_nano(&self) -> i128 {
         self.net_nano - self.base_nano
     }
+
+    /// That over what it would have paid, or gained, at the tariffs alone, in per cent.
+    #[must_use]
+    pub fn savings_percent(&self) -> Option<f64> {
+        percent(self.savings_nano(), self.base_nano)
+    }
 }
 
 /// Sums over all slots, and the shares that follow from them.
@@ -241,11 +247,16 @@ impl Kpis {
         share(self.welfare_nano, self.optimum_nano)
     }
 
-    /// Savings over what all would have paid at the tariffs alone, in per cent.
+    /// Savings over what all would have paid, or gained, at the tariffs alone, in per cent.
     #[must_use]
     pub fn savings_percent(&self) -> Option<f64> {
-        share(self.savings_nano, self.base_cost_nano).map(|share| share * 100.0)
+        percent(self.savings_nano, self.base_cost_nano)
     }
+}
+
+/// Savings over a base case, whichever way its money goes.
+fn percent(savings_nano: i128, base_nano: i128) -> Option<f64> {
+    share(savings_nano, base_nano.abs()).map(|share| share * 100.0)
 }
 
 /// A ratio to be read; nothing is billed by it.

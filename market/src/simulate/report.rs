@@ -80,14 +80,15 @@ fn battery_json(simulated: &Simulated) -> String {
 fn member_json(member: &MemberResult) -> String {
     format!(
         "{{\"site_id\":\"{}\",\"bought_wh\":{},\"sold_wh\":{},\"base_cost_nano\":\"{}\",\"cost_nano\":\"{}\",\
-         \"savings_nano\":\"{}\"}}",
+         \"savings_nano\":\"{}\",\"savings_percent\":{}}}",
         // Letters, digits, `-` and `_` only.
         member.site_id,
         member.bought_wh,
         member.sold_wh,
         -member.base_nano,
         -member.net_nano,
-        member.savings_nano()
+        member.savings_nano(),
+        number(member.savings_percent())
     )
 }
 
