@@ -14,7 +14,7 @@ use domain::ids::CommunityId;
 use domain::tariff::Tariff;
 use domain::units::{Energy, Price};
 use market::clear::Mechanism;
-use market::dataset::DataSet;
+use market::dataset::{DataSet, Reading};
 use market::runner::check_slot;
 use market::simulate::{self, Batteries, ForecastBy, Settings, SimulateError, simulate};
 use market::words::counted;
@@ -24,7 +24,8 @@ use store::{PgPool, communities};
 /// `market simulate`.
 #[derive(Args)]
 pub(crate) struct SimulateArgs {
-    /// A folder with `sites.csv` and `profiles.csv`.
+    /// A folder with `sites.csv` and `profiles.csv`. Slots in which a value is missing and sites without any line are left
+    /// out, which the result says; decimals are rounded to whole W.
     #[arg(long)]
     data: PathBuf,
     /// How energy is traded.
@@ -42,7 +43,7 @@ pub(crate) struct SimulateArgs {
     /// What sites expect by.
     #[arg(long, value_enum, default_value = "last-slot")]
     forecast: ForecastArg,
-    /// What the batteries of the data do; if there are any, the result is compared with the alternatives.
+    /// What the batteries of the data do; unless it is `none`, the result is compared with the alternatives.
     #[arg(long, value_enum, default_value = "none")]
     batteries: BatteriesArg,
     /// What is kept back in each battery, in per cent.
@@ -171,7 +172,8 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 }
 
 pub(crate) fn simulate_folder(args: &SimulateArgs) -> anyhow::Result<()> {
-    let data = DataSet::read(&args.data).map_err(SimulateError::from)?;
+    let (data, left_out) =
+        DataSet::read_as(&args.data, &Reading::simulation()).map_err(SimulateError::from)?;
     let price = Price::from_micro_per_kwh;
     let tariff = Tariff::new(
         price(args.retail_micro_per_kwh),
@@ -193,6 +195,7 @@ pub(crate) fn simulate_folder(args: &SimulateArgs) -> anyhow::Result<()> {
         ..Settings::new(args.mechanism.into(), tariff)
     };
     let mut simulated = simulate(&data, &settings, progress())?;
+    simulated.left_out = left_out;
     if settings.batteries != Batteries::None {
         let others = [Batteries::None, Batteries::Own, Batteries::Planned];
         for batteries in others.into_iter().filter(|other| *other != settings.batteries) {
@@ -203,6 +206,10 @@ pub(crate) fn simulate_folder(args: &SimulateArgs) -> anyhow::Result<()> {
     if let Some(path) = &args.csv {
         let unwritable = |source| SimulateError::Unwritable { path: path.clone(), source };
         std::fs::write(path, simulate::csv(&simulated)).map_err(unwritable)?;
+    }
+    if args.json {
+        // The text has them itself.
+        eprint!("{}", simulate::notes(&simulated));
     }
     print(&if args.json { simulate::json(&simulated) } else { simulate::text(&simulated) })
 }

@@ -1,15 +1,22 @@
 //! A community's profile data: who is connected, and what flows in each slot.
 //!
 //! The format is described in `crates/devnet/data/README.md`. The order of columns and lines does not matter, and
-//! columns that are not known are not read. Figures are taken strictly: whatever is not as described is refused with
-//! file, line and column, because a cell that is silently read as zero would end as somebody's money.
+//! columns that are not known are not read. A demonstration takes figures strictly: whatever is not as described is
+//! refused with file, line and column, because a cell that is silently read as zero would end as somebody's money. A
+//! simulation takes communities as their owners wrote them ([`Reading`]): it leaves out what is incomplete and says so.
 
+mod complete;
 mod error;
+mod figure;
+mod grid;
 mod profiles;
+mod reading;
 mod sites;
 mod table;
+mod time;
 
 pub use error::{DataSetError, Problem};
+pub use reading::{LeftOut, Limits, Reading};
 
 use std::path::Path;
 
@@ -23,7 +30,7 @@ pub const PROFILES_FILE: &str = "profiles.csv";
 /// One connection point, a line of `sites.csv`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {
-    /// Unique id; letters, digits, `-` and `_` only.
+    /// Unique id: letters, digits, `-` and `_` in a demonstration, any text without control characters in a simulation.
     pub id: String,
     /// Where it is connected, for people.
     pub connection_node: String,
@@ -72,58 +79,27 @@ pub struct ProfileRow {
 pub struct DataSet {
     /// The connection points, in the order of the file. Never empty.
     pub sites: Vec<Site>,
-    /// The slots, ascending. At least two.
+    /// The slots, ascending. Never empty.
     pub rows: Vec<ProfileRow>,
     /// Length of the profile's own slots in seconds, derived from `slot_start` (900 for quarter hours).
     pub slot_seconds: u32,
 }
 
-/// What is read at most, so that a wrong file fails early and not by eating the memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Greatest size of a file in bytes.
-    pub file_bytes: u64,
-    /// Greatest number of sites.
-    pub sites: usize,
-    /// Greatest number of slots.
-    pub slots: usize,
-    /// Greatest number of lines in `profiles.csv`.
-    pub cells: usize,
-    /// Greatest power in W.
-    pub power_w: u32,
-    /// Greatest energy in Wh.
-    pub energy_wh: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            file_bytes: 256 * 1024 * 1024,
-            sites: 2_000,
-            slots: 40_000,
-            cells: 5_000_000,
-            power_w: 10_000_000,
-            energy_wh: 100_000_000,
-        }
-    }
-}
-
 impl DataSet {
-    /// Reads `sites.csv` and `profiles.csv` from `dir` with the default [`Limits`].
+    /// Reads `sites.csv` and `profiles.csv` from `dir` for a demonstration: strictly, and nothing is left out.
     ///
     /// # Errors
     /// The first thing that is not as `crates/devnet/data/README.md` describes, with file, line and column.
     pub fn read(dir: &Path) -> Result<Self, DataSetError> {
-        Self::read_within(dir, &Limits::default())
+        Self::read_as(dir, &Reading::demonstration()).map(|(data, _)| data)
     }
 
-    /// Reads a data set within `limits`.
+    /// Reads a data set as `reading` says, and what was left out of it.
     ///
     /// # Errors
     /// As [`DataSet::read`].
-    pub fn read_within(dir: &Path, limits: &Limits) -> Result<Self, DataSetError> {
-        let sites = sites::read(&dir.join(SITES_FILE), limits)?;
-        let (rows, slot_seconds) = profiles::read(&dir.join(PROFILES_FILE), &sites, limits)?;
-        Ok(Self { sites, rows, slot_seconds })
+    pub fn read_as(dir: &Path, reading: &Reading) -> Result<(Self, LeftOut), DataSetError> {
+        let sites = sites::read(&dir.join(SITES_FILE), reading)?;
+        profiles::read(&dir.join(PROFILES_FILE), sites, reading)
     }
 }

@@ -28,12 +28,12 @@ use pilot::settings::Preset;
 use crate::auction::{AuctionOrder, clear};
 use crate::book::BookError;
 use crate::clear::Mechanism;
-use crate::dataset::{DataSet, DataSetError};
+use crate::dataset::{DataSet, DataSetError, LeftOut};
 
 pub use batteries::{Batteries, BatteryUse};
 pub use expect::ForecastBy;
 pub use kpis::{Kpis, MemberResult, SlotResult};
-pub use report::{csv, json, text};
+pub use report::{csv, json, notes, text};
 
 use batteries::Fleet;
 use expect::Expect;
@@ -133,6 +133,10 @@ pub struct Simulated {
     pub battery: BatteryUse,
     /// What all paid, in nano-currency, had the batteries done something else.
     pub compared: Vec<(Batteries, i128)>,
+    /// How many sites have a battery, played or not.
+    pub batteries_in_data: usize,
+    /// What was left out when the data was read.
+    pub left_out: LeftOut,
 }
 
 /// Plays `data`; `progress` is told after each slot how many are done, of how many.
@@ -179,8 +183,19 @@ pub fn simulate(
     let members = ledger.members(data);
     let kpis = Kpis::new(&results, &members, ledger.sum_nano(), &settings.tariff)?;
     let Settings { mechanism, preset, forecast, .. } = *settings;
-    let (battery, compared) = (fleet.used(), Vec::new());
-    Ok(Simulated { mechanism, preset, forecast, kpis, members, slots: results, battery, compared })
+    let has_battery = |site: &&crate::dataset::Site| site.battery_wh > 0 && site.battery_w > 0;
+    Ok(Simulated {
+        mechanism,
+        preset,
+        forecast,
+        kpis,
+        members,
+        slots: results,
+        battery: fleet.used(),
+        compared: Vec::new(),
+        batteries_in_data: data.sites.iter().filter(has_battery).count(),
+        left_out: LeftOut::default(),
+    })
 }
 
 /// What each site sends to the continuous auction, as a net sale in Wh.

@@ -4,8 +4,8 @@
 use domain::tariff::Tariff;
 use domain::units::Price;
 use market::clear::Mechanism;
-use market::dataset::{DataSet, PROFILES_FILE, SITES_FILE};
-use market::simulate::{Batteries, Kpis, Settings, Simulated, json, simulate};
+use market::dataset::{DataSet, LeftOut, PROFILES_FILE, SITES_FILE};
+use market::simulate::{Batteries, Kpis, Settings, Simulated, json, notes, simulate, text};
 
 const MECHANISMS: [Mechanism; 3] =
     [Mechanism::ContinuousDoubleAuction, Mechanism::CallAuction, Mechanism::ContinuousThenCall];
@@ -119,6 +119,32 @@ fn those_who_earn_at_the_tariffs_have_savings_too() {
     let json = json(&simulated);
     assert!(json.contains("\"savings_nano\":\"104000000\",\"savings_percent\":32.500000}"), "{json}");
     assert!(json.contains("\"savings_nano\":\"0\",\"savings_percent\":null}]"), "{json}");
+}
+
+#[test]
+fn ids_are_escaped_and_what_was_left_out_is_said() {
+    let mut data = community(3, &HOUR, |_, _| (100, 0));
+    (data.sites[0].id, data.sites[1].id) = ("a \"b\"\\".into(), "Haus-7".into());
+    (data.sites[0].battery_wh, data.sites[0].battery_w) = (5_000, 2_500);
+    let mut simulated = play(&data, Mechanism::CallAuction);
+    simulated.left_out = LeftOut { slots: 1, sites: vec!["x \"y\"".into(), "z".into()] };
+    let json = json(&simulated);
+    let left_out =
+        r#""slots_left_out":1,"sites_left_out":["x \"y\"","z"],"batteries_in_data":1,"money_sum_nano":0,"#;
+    assert!(json.contains(left_out) && json.contains(r#"{"site_id":"a \"b\"\\","#), "{json}");
+    let text = text(&simulated);
+    for says in [
+        "1 slot left out, in which",
+        "2 sites left out, without any line in profiles.csv: \"x \\\"y\\\"\", z\n",
+        "1 battery of the data was not played; --batteries own or --batteries planned plays them\n",
+        "\n\"a \\\"b\\\"\\\\\": bought 0 Wh",
+        "\nHaus-7: bought 0 Wh",
+    ] {
+        assert!(text.contains(says), "`{says}` is missing in {text}");
+    }
+    simulated.left_out = LeftOut::default();
+    simulated.batteries_in_data = 0;
+    assert_eq!(notes(&simulated), "");
 }
 
 #[test]

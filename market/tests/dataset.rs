@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use market::dataset::{DataSet, Limits, PROFILES_FILE, SITES_FILE};
+use market::dataset::{DataSet, Limits, PROFILES_FILE, Reading, SITES_FILE};
 use tempfile::TempDir;
 
 const SITES_HEADER: &str =
@@ -239,7 +239,6 @@ fn quantities_are_whole_and_without_sign() {
     assert_says(&with("12.5"), &["line 2, column `load_w`: `12.5` is no whole number"]);
     assert_says(&with("1e3"), &["no whole number"]);
     assert_says(&with("NaN"), &["no whole number"]);
-    assert_says(&with(" 5"), &["no whole number"]);
     assert_says(&with("+5"), &["no whole number"]);
     assert_says(&with("-5"), &["line 2, column `load_w`: `-5` is negative"]);
     assert_says(&with(""), &["line 2, column `load_w`: the cell is empty"]);
@@ -247,6 +246,18 @@ fn quantities_are_whole_and_without_sign() {
     assert_says(&with("99999999999999999999"), &["more than the 10000000 allowed"]);
     let error = sites_error(&format!("{SITES_HEADER}a,Bus 1,household,H0,4000,0,x,0\n"));
     assert_says(&error, &["sites.csv, line 2, column `battery_wh`: `x` is no whole number"]);
+}
+
+#[test]
+fn spaces_around_cells_lines_of_spaces_and_empty_optional_figures_are_read() {
+    let sites = "site_id,load_peak_w,pv_peak_w,battery_wh,battery_w\n a ,,,,\n   \nb, 9000 ,8000,\t,\n";
+    let profiles = PROFILES.replace(',', " , ").replace('\n', "\n  \n");
+    let data =
+        DataSet::read(folder(sites.as_bytes(), format!("{PROFILES_HEADER}{profiles}").as_bytes()).path());
+    let data = data.unwrap();
+    assert_eq!((data.sites[0].id.as_str(), data.sites[0].load_peak_w, data.sites[0].battery_wh), ("a", 0, 0));
+    assert_eq!((data.sites[1].load_peak_w, data.sites[1].battery_w), (9_000, 0));
+    assert_eq!((data.rows.len(), data.rows[1].powers[1].pv_w), (2, 900));
 }
 
 #[test]
@@ -278,8 +289,11 @@ fn absurd_sizes_are_refused_early() {
         format!("{SITES_HEADER}{SITES}").as_bytes(),
         format!("{PROFILES_HEADER}{PROFILES}").as_bytes(),
     );
-    let error = |limits: Limits| DataSet::read_within(dir.path(), &limits).unwrap_err().to_string();
-    let limits = Limits::default();
+    let error = |limits: Limits| {
+        let reading = Reading { limits, ..Reading::demonstration() };
+        DataSet::read_as(dir.path(), &reading).unwrap_err().to_string()
+    };
+    let limits = Reading::demonstration().limits;
     assert_says(&error(Limits { file_bytes: 20, ..limits }), &["sites.csv: the file has", "20 allowed"]);
     assert_says(&error(Limits { sites: 1, ..limits }), &["sites.csv, line 3: more than 1 sites"]);
     assert_says(&error(Limits { slots: 1, ..limits }), &["profiles.csv, line 4: more than 1 slots"]);

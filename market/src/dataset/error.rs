@@ -114,6 +114,9 @@ pub enum Problem {
     /// A site id that cannot be used in topics and file names.
     #[error("`{0}` is no site id; use 1 to 64 letters, digits, `-` or `_`")]
     SiteId(String),
+    /// A site id that cannot be read again from a result.
+    #[error("`{0}` is no site id; use 1 to 64 characters, no control characters")]
+    SiteName(String),
     /// The same site twice.
     #[error("site `{0}` is listed twice; keep one of the lines")]
     DuplicateSite(String),
@@ -123,6 +126,9 @@ pub enum Problem {
     /// A quantity is no whole number.
     #[error("`{0}` is no whole number; write digits only, rounded to a whole unit")]
     NotAnInteger(String),
+    /// A quantity is no number.
+    #[error("`{0}` is no number; write digits, with a decimal point where one is needed")]
+    NotANumber(String),
     /// A quantity is negative.
     #[error("`{0}` is negative; load and generation are two columns, both without a sign")]
     Negative(String),
@@ -140,6 +146,11 @@ pub enum Problem {
          alone is two hours when clocks go back)"
     )]
     NotATime(String),
+    /// A time that cannot be read, with or without an offset.
+    #[error(
+        "`{0}` is no time; write it as 2016-01-18T00:15:00Z, 2016-01-18 01:15:00+01:00 or, in UTC, 2016-01-18 00:15:00"
+    )]
+    NotATimeAtAll(String),
     /// The same site twice in a slot.
     #[error("site `{site}` comes twice in slot {slot}; keep one of the lines")]
     DuplicateCell {
@@ -155,6 +166,19 @@ pub enum Problem {
         site: String,
         /// The slot.
         slot: String,
+    },
+    /// No line of a site gives a quantity that it has.
+    #[error(
+        "no line of site `{site}` gives it, and sites.csv says {peak} {peak_w}; give the figures, or {peak} 0 if there \
+         is none"
+    )]
+    NotGiven {
+        /// The site.
+        site: String,
+        /// The column of `sites.csv`.
+        peak: &'static str,
+        /// What it says.
+        peak_w: u32,
     },
     /// Only one slot, so that its length is unknown.
     #[error("only one slot; give at least two, so that the slot length is known")]

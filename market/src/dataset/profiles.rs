@@ -1,135 +1,122 @@
 //! Reads `profiles.csv`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 
+use super::complete::complete;
+use super::grid::{Cell, Grid, show};
 use super::table::{Column, Table, shorten};
-use super::{DataSetError, Limits, Problem, ProfileRow, Site, SitePower};
+use super::{DataSet, DataSetError, LeftOut, Problem, Reading, Site, time};
 
-const COLUMNS: &[Column] = &[
+/// Where the quantities are among the columns.
+pub(super) const LOAD_W: usize = 2;
+pub(super) const PV_W: usize = 3;
+const STRICT_COLUMNS: &[Column] = &[
     Column { name: "slot_start", required: true },
     Column { name: "site_id", required: true },
     Column { name: "load_w", required: true },
     Column { name: "pv_w", required: false },
 ];
-const SECONDS_PER_HOUR: i64 = 3_600;
+/// Of the two quantities one will do.
+const COLUMNS: &[Column] = &[
+    Column { name: "slot_start", required: true },
+    Column { name: "site_id", required: true },
+    Column { name: "load_w", required: false },
+    Column { name: "pv_w", required: false },
+];
 
-/// Reads the rows and derives the slot length in seconds.
+/// Reads the profile of `sites`, of which those without a line are left out unless that is refused.
 pub(super) fn read(
     file: &Path,
-    sites: &[Site],
-    limits: &Limits,
-) -> Result<(Vec<ProfileRow>, u32), DataSetError> {
-    let mut table = Table::open(file, COLUMNS, limits)?;
-    let mut slots = Slots::new(sites, limits);
-    while table.next_line()? {
-        if table.lines() > limits.cells {
-            return Err(table.fail(None, Problem::TooMany { what: "lines", limit: limits.cells }));
-        }
-        slots.add(&table)?;
+    sites: Vec<Site>,
+    reading: &Reading,
+) -> Result<(DataSet, LeftOut), DataSetError> {
+    let columns = if reading.strict { STRICT_COLUMNS } else { COLUMNS };
+    let mut table = Table::open(file, columns, reading)?;
+    if !table.has(LOAD_W) && !table.has(PV_W) {
+        return Err(table.missing_column("load_w"));
     }
-    if slots.open.is_empty() {
+    let mut lines = Lines::new(&sites, reading);
+    while table.next_line()? {
+        let limit = reading.limits.cells;
+        if table.lines() > limit {
+            return Err(table.fail(None, Problem::TooMany { what: "lines", limit }));
+        }
+        lines.add(&table)?;
+    }
+    let grid = lines.grid;
+    if grid.is_empty() {
         return Err(table.empty());
     }
-    let (rows, lines) = slots.close(&table)?;
-    let slot_seconds = slot_seconds(&rows, &lines, &table)?;
-    Ok((rows, slot_seconds))
+    complete(grid, sites, &table, reading)
 }
 
-/// The slots read so far, in the order of time, whatever the order of the lines.
-struct Slots<'a> {
-    sites: &'a [Site],
-    index: HashMap<&'a str, usize>,
-    limits: &'a Limits,
-    open: BTreeMap<DateTime<Utc>, OpenSlot>,
+/// The lines read so far, whatever their order.
+struct Lines<'a> {
+    reading: &'a Reading,
+    index: HashMap<String, usize>,
+    grid: Grid,
+    /// The slot of the line before, as it was written: most files go slot by slot.
+    last: (String, usize),
 }
 
-/// A slot that may still lack sites.
-struct OpenSlot {
-    /// Its first line, for errors found later.
-    line: Option<u64>,
-    /// One cell a site.
-    cells: Vec<Option<SitePower>>,
-}
-
-impl<'a> Slots<'a> {
-    fn new(sites: &'a [Site], limits: &'a Limits) -> Self {
-        let index = sites.iter().enumerate().map(|(index, site)| (site.id.as_str(), index)).collect();
-        Self { sites, index, limits, open: BTreeMap::new() }
+impl<'a> Lines<'a> {
+    fn new(sites: &[Site], reading: &'a Reading) -> Self {
+        let index = sites.iter().enumerate().map(|(index, site)| (site.id.clone(), index)).collect();
+        Self { reading, index, grid: Grid::new(sites.len()), last: (String::new(), 0) }
     }
 
     fn add(&mut self, table: &Table) -> Result<(), DataSetError> {
-        let slot = slot_start(table)?;
-        let site = table.cell(1);
-        let Some(&index) = self.index.get(site) else {
-            return Err(table.fail(Some(1), Problem::UnknownSite(shorten(site))));
+        let same = !self.grid.is_empty() && table.cell(0) == self.last.0;
+        let start = if same { None } else { Some(self.slot_start(table)?) };
+        let site_id = table.cell(1);
+        let Some(&site) = self.index.get(site_id) else {
+            return Err(table.fail(Some(1), Problem::UnknownSite(shorten(site_id))));
         };
-        let power = SitePower {
-            load_w: table.number(2, self.limits.power_w)?,
-            pv_w: table.number(3, self.limits.power_w)?,
-        };
-        let limit = self.limits.slots;
-        if self.open.len() >= limit && !self.open.contains_key(&slot) {
-            return Err(table.fail(None, Problem::TooMany { what: "slots", limit }));
+        let cell = Cell { load_w: self.quantity(table, LOAD_W)?, pv_w: self.quantity(table, PV_W)? };
+        let limits = &self.reading.limits;
+        if let Some(start) = start {
+            let limit = limits.slots;
+            let Some(slot) = self.grid.slot(start, table.line(), limit) else {
+                return Err(table.fail(None, Problem::TooMany { what: "slots", limit }));
+            };
+            table.cell(0).clone_into(&mut self.last.0);
+            self.last.1 = slot;
         }
-        let new = || OpenSlot { line: table.line(), cells: vec![None; self.sites.len()] };
-        let open = self.open.entry(slot).or_insert_with(new);
-        if open.cells[index].replace(power).is_some() {
-            let problem = Problem::DuplicateCell { site: site.to_owned(), slot: show(slot) };
-            return Err(table.fail(Some(1), problem));
+        if !self.grid.put(self.last.1, site, cell, table.line()) {
+            let slot = show(self.grid.start(self.last.1));
+            return Err(table.fail(Some(1), Problem::DuplicateCell { site: site_id.to_owned(), slot }));
+        }
+        // Sites that have few lines each still take a place in every slot.
+        if !self.reading.strict && self.grid.places() > limits.cells {
+            let problem = Problem::TooMany { what: "sites times slots", limit: limits.cells };
+            return Err(table.fail(None, problem));
         }
         Ok(())
     }
 
-    /// The rows and their first lines; every site must have its line in each slot.
-    fn close(self, table: &Table) -> Result<(Vec<ProfileRow>, Vec<Option<u64>>), DataSetError> {
-        let (mut rows, mut lines) =
-            (Vec::with_capacity(self.open.len()), Vec::with_capacity(self.open.len()));
-        for (slot_start, OpenSlot { line, cells }) in self.open {
-            let mut powers = Vec::with_capacity(cells.len());
-            for (cell, site) in cells.into_iter().zip(self.sites) {
-                let Some(power) = cell else {
-                    let problem = Problem::MissingCell { site: site.id.clone(), slot: show(slot_start) };
-                    return Err(table.fail_at(line, 1, problem));
-                };
-                powers.push(power);
+    /// A quantity; when reading strictly its cell must not be empty, and without the column there is none of it.
+    fn quantity(&self, table: &Table, column: usize) -> Result<Option<u32>, DataSetError> {
+        let value = table.number(column, self.reading.limits.power_w)?;
+        match value {
+            None if self.reading.strict && table.has(column) => {
+                Err(table.fail(Some(column), Problem::EmptyCell))
             }
-            rows.push(ProfileRow { slot_start, powers });
-            lines.push(line);
-        }
-        Ok((rows, lines))
-    }
-}
-
-/// A time with its offset from UTC; without one, an hour of each autumn would be two.
-fn slot_start(table: &Table) -> Result<DateTime<Utc>, DataSetError> {
-    let cell = table.cell(0);
-    DateTime::parse_from_rfc3339(cell)
-        .map(|time| time.with_timezone(&Utc))
-        .map_err(|_| table.fail(Some(0), Problem::NotATime(shorten(cell))))
-}
-
-/// The shortest step; all slots must lie on the grid that it forms within the hour.
-fn slot_seconds(rows: &[ProfileRow], lines: &[Option<u64>], table: &Table) -> Result<u32, DataSetError> {
-    let steps = rows.windows(2).map(|pair| (pair[1].slot_start - pair[0].slot_start).num_seconds());
-    let Some(shortest) = steps.min() else {
-        return Err(table.fail_at(None, 0, Problem::OneSlot));
-    };
-    let divides = shortest > 0 && SECONDS_PER_HOUR % shortest == 0;
-    for (row, line) in rows.iter().zip(lines) {
-        let start = row.slot_start;
-        let whole = start.timestamp_subsec_nanos() == 0;
-        if !divides || !whole || start.timestamp().rem_euclid(shortest) != 0 {
-            let problem = Problem::OffGrid { slot: show(start), slot_seconds: shortest };
-            return Err(table.fail_at(*line, 0, problem));
+            None if self.reading.strict => Ok(Some(0)),
+            _ => Ok(value),
         }
     }
-    // Divisors of 3,600 fit.
-    Ok(u32::try_from(shortest).unwrap_or(u32::MAX))
-}
 
-fn show(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+    /// When reading strictly a time has its offset: without one, an hour of each autumn would be two.
+    fn slot_start(&self, table: &Table) -> Result<DateTime<Utc>, DataSetError> {
+        let cell = table.cell(0);
+        let (read, problem): (_, fn(String) -> Problem) = if self.reading.strict {
+            (time::with_offset(cell), Problem::NotATime)
+        } else {
+            (time::as_written(cell), Problem::NotATimeAtAll)
+        };
+        read.ok_or_else(|| table.fail(Some(0), problem(shorten(cell))))
+    }
 }

@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord, Trim};
+use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
 
-use super::{DataSetError, Limits, Problem};
+use super::{DataSetError, Problem, Reading, figure};
 
 /// Units that end a column's name, and whether they are units of energy.
 const UNITS: [(&str, bool); 9] = [
@@ -19,6 +19,8 @@ const UNITS: [(&str, bool); 9] = [
     ("mwh", true),
     ("j", true),
 ];
+
+const BUFFER_BYTES: usize = 64 * 1024;
 
 /// A column that is read, by its name in the header. Others may be there too; they are not read.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +40,7 @@ pub(super) struct Table {
     reader: Reader<File>,
     record: StringRecord,
     lines: usize,
+    strict: bool,
 }
 
 impl Table {
@@ -45,7 +48,7 @@ impl Table {
     pub(super) fn open(
         file: &Path,
         columns: &'static [Column],
-        limits: &Limits,
+        reading: &Reading,
     ) -> Result<Self, DataSetError> {
         let fail = |line, problem| DataSetError { file: file.to_owned(), line, column: None, problem };
         let handle = File::open(file).map_err(|error| fail(None, Problem::Unreadable(error)))?;
@@ -54,12 +57,16 @@ impl Table {
             let error = std::io::Error::other("not a file");
             return Err(fail(None, Problem::Unreadable(error)));
         }
-        let (bytes, limit) = (meta.len(), limits.file_bytes);
+        let (bytes, limit) = (meta.len(), reading.limits.file_bytes);
         if bytes > limit {
             return Err(fail(None, Problem::TooLarge { bytes, limit }));
         }
-        let reader =
-            ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::None).from_reader(handle);
+        // Cells are trimmed as they are read, which copies nothing.
+        let reader = ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .buffer_capacity(BUFFER_BYTES)
+            .from_reader(handle);
         let mut table = Self {
             file: file.to_owned(),
             columns,
@@ -68,6 +75,7 @@ impl Table {
             reader,
             record: StringRecord::new(),
             lines: 0,
+            strict: reading.strict,
         };
         if !table.advance()? {
             return Err(table.empty());
@@ -149,18 +157,25 @@ impl Table {
         self.record.position().map(csv::Position::line)
     }
 
-    /// The cell of `column` in the current line; empty if the file has not got the column.
-    pub(super) fn cell(&self, column: usize) -> &str {
-        let place = self.places.get(column).copied().flatten();
-        place.and_then(|place| self.record.get(place)).unwrap_or_default()
+    /// Whether the file has `column`.
+    pub(super) fn has(&self, column: usize) -> bool {
+        self.places.get(column).copied().flatten().is_some()
     }
 
-    /// The whole, unsigned number in `column`, at most `limit`; 0 if the file has not got the column.
-    pub(super) fn number(&self, column: usize, limit: u32) -> Result<u32, DataSetError> {
-        if self.places.get(column).copied().flatten().is_none() {
-            return Ok(0);
-        }
-        parse_number(self.cell(column), limit).map_err(|problem| self.fail(Some(column), problem))
+    /// The cell of `column` in the current line, without spaces around; empty if the file has not got the column.
+    pub(super) fn cell(&self, column: usize) -> &str {
+        let place = self.places.get(column).copied().flatten();
+        place.and_then(|place| self.record.get(place)).unwrap_or_default().trim()
+    }
+
+    /// The unsigned number in `column`, at most `limit`; `None` if the cell is empty or the file has not got the column.
+    pub(super) fn number(&self, column: usize, limit: u32) -> Result<Option<u32>, DataSetError> {
+        let read = match self.cell(column) {
+            "" => return Ok(None),
+            cell if self.strict => figure::whole(cell, limit).map(Some),
+            cell => figure::rounded(cell, limit),
+        };
+        read.map_err(|problem| self.fail(Some(column), problem))
     }
 
     /// An error at the current line, and at `column` if given.
@@ -180,16 +195,29 @@ impl Table {
         DataSetError { file: self.file.clone(), line: None, column: None, problem }
     }
 
+    /// The error of a file without the column.
+    pub(super) fn missing_column(&self, column: &'static str) -> DataSetError {
+        let found = shorten(&self.record.iter().map(str::trim).collect::<Vec<_>>().join(","));
+        self.fail(None, Problem::MissingColumn { column, header: header(self.columns), found })
+    }
+
+    /// Goes to the next line that is more than spaces.
     fn advance(&mut self) -> Result<bool, DataSetError> {
-        self.reader.read_record(&mut self.record).map_err(|error| {
-            let line = error.position().map(csv::Position::line);
-            let problem = match error.kind() {
-                ErrorKind::Utf8 { .. } => Problem::NotUtf8,
-                ErrorKind::Io(io) => Problem::Unreadable(std::io::Error::new(io.kind(), io.to_string())),
-                _ => Problem::Csv(error.to_string()),
-            };
-            DataSetError { file: self.file.clone(), line, column: None, problem }
-        })
+        loop {
+            let read = self.reader.read_record(&mut self.record).map_err(|error| {
+                let line = error.position().map(csv::Position::line);
+                let problem = match error.kind() {
+                    ErrorKind::Utf8 { .. } => Problem::NotUtf8,
+                    ErrorKind::Io(io) => Problem::Unreadable(std::io::Error::new(io.kind(), io.to_string())),
+                    _ => Problem::Csv(error.to_string()),
+                };
+                DataSetError { file: self.file.clone(), line, column: None, problem }
+            })?;
+            let blank = self.record.len() == 1 && self.record.iter().all(|cell| cell.trim().is_empty());
+            if !read || !blank {
+                return Ok(read);
+            }
+        }
     }
 }
 
@@ -198,26 +226,11 @@ fn header(columns: &[Column]) -> String {
     columns.iter().map(|column| column.name).collect::<Vec<_>>().join(",")
 }
 
-fn parse_number(cell: &str, limit: u32) -> Result<u32, Problem> {
-    if cell.is_empty() {
-        return Err(Problem::EmptyCell);
-    }
-    let digits = cell.strip_prefix('-').unwrap_or(cell);
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Problem::NotAnInteger(shorten(cell)));
-    }
-    if digits.len() < cell.len() {
-        return Err(Problem::Negative(shorten(cell)));
-    }
-    let too_great = || Problem::TooGreat { value: shorten(cell), limit };
-    let value: u32 = cell.parse().map_err(|_| too_great())?;
-    if value > limit { Err(too_great()) } else { Ok(value) }
-}
-
-/// The first characters of what the file holds: enough to recognise it, never a page of it.
+/// The first characters of what the file holds, on one line: enough to recognise it, never a page of it.
 pub(super) fn shorten(text: &str) -> String {
-    let mut short: String = text.chars().take(120).collect();
-    if short.len() < text.len() {
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    let mut short: String = text.chars().take(120).map(shown).collect();
+    if text.chars().nth(120).is_some() {
         short.push('…');
     }
     short

@@ -10,6 +10,9 @@ use crate::words::counted;
 const CSV_HEADER: &str = "slot_start,consumption_wh,production_wh,import_wh,export_wh,trades,traded_wh,\
 closing_wh,closing_price_micro_per_kwh,grid_import_wh,grid_export_wh,curtailed_wh,over_limit_wh";
 
+/// How many sites that were left out are named for people; the JSON has them all.
+const NAMED_SITES: usize = 20;
+
 /// One JSON object, on one line. Money is decimal strings of nano-currency, shares are numbers or null.
 #[must_use]
 pub fn json(simulated: &Simulated) -> String {
@@ -22,7 +25,8 @@ pub fn json(simulated: &Simulated) -> String {
          \"welfare_nano\":\"{}\",\"optimum_nano\":\"{}\",\"welfare_share\":{},\
          \"mean_price_micro_per_kwh\":{},\"base_cost_nano\":\"{}\",\"cost_nano\":\"{}\",\"savings_nano\":\"{}\",\
          \"savings_percent\":{},\"preset\":\"{}\",\"forecast\":\"{}\",{},\"curtailed_wh\":{},\
-         \"over_limit_wh\":{},\"money_sum_nano\":{},\"members\":[{}]}}\n",
+         \"over_limit_wh\":{},\"slots_left_out\":{},\"sites_left_out\":[{}],\"batteries_in_data\":{},\
+         \"money_sum_nano\":{},\"members\":[{}]}}\n",
         simulated.mechanism.as_str(),
         k.slots,
         simulated.members.len(),
@@ -49,6 +53,9 @@ pub fn json(simulated: &Simulated) -> String {
         battery_json(simulated),
         k.curtailed_wh,
         k.over_limit_wh,
+        simulated.left_out.slots,
+        simulated.left_out.sites.iter().map(quoted).collect::<Vec<_>>().join(","),
+        simulated.batteries_in_data,
         k.money_sum_nano,
         members.join(",")
     )
@@ -79,10 +86,9 @@ fn battery_json(simulated: &Simulated) -> String {
 
 fn member_json(member: &MemberResult) -> String {
     format!(
-        "{{\"site_id\":\"{}\",\"bought_wh\":{},\"sold_wh\":{},\"base_cost_nano\":\"{}\",\"cost_nano\":\"{}\",\
+        "{{\"site_id\":{},\"bought_wh\":{},\"sold_wh\":{},\"base_cost_nano\":\"{}\",\"cost_nano\":\"{}\",\
          \"savings_nano\":\"{}\",\"savings_percent\":{}}}",
-        // Letters, digits, `-` and `_` only.
-        member.site_id,
+        quoted(&member.site_id),
         member.bought_wh,
         member.sold_wh,
         -member.base_nano,
@@ -153,16 +159,46 @@ pub fn text(simulated: &Simulated) -> String {
             );
         }
     }
+    text.push_str(&notes(simulated));
     for member in &simulated.members {
         let savings = member.savings_nano();
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
             "{}: bought {} Wh, sold {} Wh, saved {savings} nano-currency",
-            member.site_id, member.bought_wh, member.sold_wh
+            shown(&member.site_id),
+            member.bought_wh,
+            member.sold_wh
         );
     }
     text
+}
+
+/// What was not played although it is in the data: a sentence a line, none if everything was.
+#[must_use]
+pub fn notes(simulated: &Simulated) -> String {
+    let (mut notes, left_out) = (String::new(), &simulated.left_out);
+    // Writing to a string cannot fail.
+    if left_out.slots > 0 {
+        let slots = counted(left_out.slots, "slot");
+        let _ = writeln!(notes, "{slots} left out, in which a site has no line or an empty cell");
+    }
+    if !left_out.sites.is_empty() {
+        let more = left_out.sites.len().saturating_sub(NAMED_SITES);
+        let named: Vec<_> = left_out.sites.iter().take(NAMED_SITES).map(shown).collect();
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let sites = counted(left_out.sites.len(), "site");
+        let _ =
+            writeln!(notes, "{sites} left out, without any line in profiles.csv: {}{more}", named.join(", "));
+    }
+    if simulated.batteries_in_data > 0 && simulated.battery.batteries == Batteries::None {
+        let batteries = match simulated.batteries_in_data {
+            1 => "1 battery of the data was".to_owned(),
+            count => format!("{count} batteries of the data were"),
+        };
+        let _ = writeln!(notes, "{batteries} not played; --batteries own or --batteries planned plays them");
+    }
+    notes
 }
 
 /// One line a slot, below a header.
@@ -190,6 +226,18 @@ pub fn csv(simulated: &Simulated) -> String {
         );
     }
     csv
+}
+
+/// An id as a JSON string.
+fn quoted(id: impl AsRef<str>) -> String {
+    serde_json::Value::from(id.as_ref()).to_string()
+}
+
+/// An id for people: in quotes if it could be mistaken for something else.
+fn shown(id: impl AsRef<str>) -> String {
+    let id = id.as_ref();
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if id.chars().all(plain) { id.to_owned() } else { quoted(id) }
 }
 
 fn number(share: Option<f64>) -> String {

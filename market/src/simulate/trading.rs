@@ -68,7 +68,7 @@ const fn mix(seed: u64, number: u64) -> u64 {
     (mixed ^ mixed >> 29).wrapping_mul(0xBF58_476D_1CE4_E5B9)
 }
 
-/// A site's place as an order number; a data set has a few thousand sites.
+/// A site's place as an order number; a data set has far fewer sites.
 fn number(site: usize) -> i64 {
     i64::try_from(site).unwrap_or(i64::MAX)
 }
