@@ -6,6 +6,7 @@ mod endpoint;
 mod line;
 mod meter;
 mod patience;
+mod questions;
 
 pub use blocks::{Block, plan};
 pub use bus::{Bus, BusError, BusTiming, ExceptionClass};

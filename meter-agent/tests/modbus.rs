@@ -248,6 +248,74 @@ async fn a_device_without_serial_number_is_read_and_one_without_export_register_
     assert_eq!(error.class(), "exception_not_there");
 }
 
+/// Some hybrid inverters' gateways are silent about registers that a model lacks, instead of refusing them.
+#[tokio::test]
+async fn what_no_money_rests_on_may_be_silent_and_is_soon_not_asked_for_again() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = asked.clone();
+    let endpoint = device(move |request| {
+        if request.address == 64_512 {
+            counter.fetch_add(1, Ordering::Relaxed);
+            return Answer::Silence;
+        }
+        sdm630(&request, 200.0, 10.25)
+    })
+    .await;
+    let mut meter = meter(endpoint);
+    for _ in 0..4 {
+        let sample = read(&mut meter).await.unwrap();
+        assert_eq!((sample.import.unwrap().mwh(), sample.power_w), (200_000_000, Some(-1_234.5)));
+        assert_eq!(sample.device.serial, None);
+        assert!(sample.quality.contains(&"serial_not_available".to_owned()), "{:?}", sample.quality);
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn a_failure_for_a_moment_costs_only_the_value_that_was_asked_for() {
+    for code in [4, 6, 0x0b] {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let endpoint = device(move |request| {
+            let first = request.address == 0 && asked.fetch_add(1, Ordering::Relaxed) == 0;
+            if first { request.exception(code) } else { sdm630(&request, 200.0, 10.25) }
+        })
+        .await;
+        let mut meter = meter(endpoint);
+        let sample = read(&mut meter).await.unwrap();
+        assert_eq!((sample.import.unwrap().mwh(), sample.voltage_v), (200_000_000, None), "{code}");
+        assert!(sample.quality.contains(&"voltage_not_available".to_owned()), "{:?}", sample.quality);
+        assert!(read(&mut meter).await.unwrap().voltage_v.is_some(), "{code}");
+    }
+}
+
+/// The registers are told for the boundary; what else is asked for must not make them late.
+#[tokio::test]
+async fn silence_about_other_values_does_not_use_up_the_time_for_the_registers() {
+    let endpoint =
+        device(
+            |request| {
+                if request.address == 52 { sdm630(&request, 200.0, 10.25) } else { Answer::Silence }
+            },
+        )
+        .await;
+    let mut meter = meter(endpoint);
+    let patience = Duration::from_millis(200);
+    let reading = tokio::time::timeout(patience, meter.read(chrono::DateTime::UNIX_EPOCH, patience));
+    assert_eq!(reading.await.expect("in time").unwrap().import.unwrap().mwh(), 200_000_000);
+}
+
+#[tokio::test]
+async fn a_register_that_is_silent_is_an_error() {
+    let endpoint =
+        device(
+            |request| {
+                if request.address == 52 { Answer::Silence } else { sdm630(&request, 200.0, 10.25) }
+            },
+        )
+        .await;
+    assert_eq!(read(&mut meter(endpoint)).await.unwrap_err().class(), "timeout");
+}
+
 #[tokio::test]
 async fn f07_a_device_whose_only_place_is_taken_is_left_alone_until_the_next_reading() {
     // It closes the connection of a second client at its first request.

@@ -1,6 +1,6 @@
 //! A device with a register map of its own, read as its template says.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,12 +8,17 @@ use chrono::{DateTime, Utc};
 use domain::time::Clock;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::time::Instant;
 
-use super::blocks::{Block, plan, split, words_of};
-use super::{Bus, ExceptionClass, SharedBus};
+use super::SharedBus;
+use super::blocks::plan;
+use super::questions::{Answers, Questions, Words};
 use crate::decode::{DecodeError, Scalar, WordOrder, decode, span_mwh, to_quantity, to_register};
 use crate::source::{Device, MeterSource, Sample, SourceError};
 use crate::template::{ModbusAccess, PointName, RegisterPoint, Template};
+
+/// How much of the time for a reading may pass before what money does not rest on is given up.
+const SHARE_OF_PATIENCE: f64 = 0.75;
 
 /// One unit on a Modbus endpoint.
 #[derive(Debug)]
@@ -23,9 +28,7 @@ pub struct ModbusMeter {
     template: Arc<Template>,
     access: ModbusAccess,
     /// What is asked for; learns which blocks the device refuses and which points it lacks.
-    blocks: Vec<Block>,
-    /// The device has shown wider registers: it must not fall back to the others, which count otherwise.
-    has_wide: bool,
+    questions: Questions,
     clock: Clock,
 }
 
@@ -35,19 +38,23 @@ impl ModbusMeter {
     pub fn new(bus: SharedBus, unit: u8, template: Arc<Template>, clock: Clock) -> Option<Self> {
         let access = template.modbus.clone()?;
         let blocks = plan(&access.points, template.quirks.max_block_words, template.quirks.max_gap_words);
-        Some(Self { bus, unit, template, access, blocks, has_wide: false, clock })
+        Some(Self { bus, unit, template, access, questions: Questions::new(blocks), clock })
     }
 
-    async fn sample(&mut self) -> Result<Sample, SourceError> {
+    async fn sample(&mut self, patience: Duration) -> Result<Sample, SourceError> {
+        // Somebody who has no hurry says nought.
+        let deadline = (!patience.is_zero()).then(|| Instant::now() + patience.mul_f64(SHARE_OF_PATIENCE));
         let bus = self.bus.clone();
         let mut bus = bus.lock().await;
-        let words = self.read_blocks(&mut bus).await;
+        let points = &self.access.points;
+        let answers = self.questions.ask(&mut bus, self.unit, points, &self.clock, deadline).await;
         if self.template.quirks.single_client {
             bus.close();
         }
         let device =
             Device { vendor: self.template.vendor.clone(), model: self.template.model.clone(), serial: None };
-        let sample = assemble(&self.access.points, &words?, Sample::empty(device, self.clock.now()));
+        let Answers { words, read_at } = answers?;
+        let sample = assemble(points, &words, Sample::empty(device, read_at));
         sample.map_err(|error| match error {
             SourceError::Implausible { point, value, hint, .. } => {
                 SourceError::Implausible { template: self.template.id.clone(), point, value, hint }
@@ -55,84 +62,17 @@ impl ModbusMeter {
             other => other,
         })
     }
-
-    /// Reads every block. A block refused because of a register between its values is split, once for
-    /// all; so each pass asks at most once a block and once a point.
-    async fn read_blocks(&mut self, bus: &mut Bus) -> Result<Words, SourceError> {
-        let mut words = Words::new();
-        let mut refusal = None;
-        let mut done = Vec::with_capacity(self.blocks.len());
-        let mut queue: VecDeque<Block> = self.blocks.iter().cloned().collect();
-        while let Some(block) = queue.pop_front() {
-            match bus.read(self.unit, block.function, block.start, block.count).await {
-                Ok(answer) => {
-                    for name in &block.points {
-                        let point = self.access.points.get(name);
-                        let own = point.and_then(|point| words_of(&block, &answer, point));
-                        words.insert(*name, own.map(<[u16]>::to_vec).unwrap_or_default());
-                    }
-                    done.push(block);
-                }
-                Err(error) if error.exception() != Some(ExceptionClass::NotThere) => return Err(error.into()),
-                Err(_) if block.points.len() > 1 => {
-                    for part in split(&block, &self.access.points).into_iter().rev() {
-                        queue.push_front(part);
-                    }
-                }
-                Err(error) => {
-                    match self.without(&block) {
-                        Absence::Matters => return Err(error.into()),
-                        Absence::MayEnd => done.push(block),
-                        Absence::Stays => {}
-                    }
-                    refusal = Some(error);
-                }
-            }
-        }
-        // A device that has nothing of all that is another device.
-        if let (true, Some(error)) = (words.is_empty(), refusal) {
-            return Err(error.into());
-        }
-        self.blocks = done;
-        self.has_wide |= words.keys().any(|name| name.is_wide());
-        Ok(words)
-    }
-
-    /// What it means that the device refuses a block of one point.
-    fn without(&self, block: &Block) -> Absence {
-        let mut points = block.points.iter().filter_map(|name| Some((name, self.access.points.get(name)?)));
-        match points.next() {
-            Some((name, point)) if needed(*name, point) || (self.has_wide && name.is_wide()) => {
-                Absence::Matters
-            }
-            Some((_, point)) if !point.optional => Absence::MayEnd,
-            _ => Absence::Stays,
-        }
-    }
-}
-
-/// What it means that a device refuses a point.
-enum Absence {
-    /// The reading is worth nothing without it.
-    Matters,
-    /// It is not known now; some devices refuse a power while they sleep.
-    MayEnd,
-    /// The model comes without it: it is not asked for again.
-    Stays,
 }
 
 impl MeterSource for ModbusMeter {
     fn read(
         &mut self,
         _not_before: DateTime<Utc>,
-        _patience: Duration,
+        patience: Duration,
     ) -> BoxFuture<'_, Result<Sample, SourceError>> {
-        self.sample().boxed()
+        self.sample(patience).boxed()
     }
 }
-
-/// The words of each point that was read.
-type Words = BTreeMap<PointName, Vec<u16>>;
 
 /// Makes a sample of the words that were read.
 fn assemble(
@@ -206,7 +146,7 @@ fn stand_in(place: &mut Option<f64>, value: f64) {
 }
 
 /// A value whose absence makes the whole reading worthless.
-fn needed(name: PointName, point: &RegisterPoint) -> bool {
+pub(super) fn needed(name: PointName, point: &RegisterPoint) -> bool {
     !point.optional && matches!(name, PointName::ImportEnergy | PointName::ExportEnergy | PointName::Status)
 }
 
