@@ -121,13 +121,20 @@ fn assemble(
     }
     let absent = points.keys().filter(|name| !words.contains_key(name) && !is_extra(**name));
     sample.quality.extend(absent.map(|name| format!("{}_not_available", name.as_str())));
-    let stood_in =
-        [(sample.voltage_v, "voltage_not_available"), (sample.frequency_hz, "frequency_not_available")];
+    sample.power_w = power(&powers);
+    if sample.power_w.is_none() {
+        sample.power_w = powers.get(&PointName::PowerOfInverter).copied();
+        sample.quality.extend(sample.power_w.map(|_| "power_of_inverter".to_owned()));
+    }
+    let stood_in = [
+        (sample.voltage_v, "voltage_not_available"),
+        (sample.frequency_hz, "frequency_not_available"),
+        (sample.power_w, "active_power_not_available"),
+    ];
     for (_, flag) in stood_in.iter().filter(|(value, _)| value.is_some()) {
         sample.quality.retain(|known| known != flag);
     }
     sample.compare_phases(&phases_wh);
-    sample.power_w = power(&powers);
     if phases_differ(&powers) {
         sample.quality.push("phase_sum_differs".to_owned());
     }
@@ -390,6 +397,18 @@ mod tests {
         assert_eq!((both.voltage_v, both.frequency_hz), (Some(229.0), Some(49.99)));
         let neither = sample("goodwe_et", &[(PointName::VoltageOfInverter, &[0xffff][..])]).unwrap();
         assert_eq!(neither.voltage_v, None);
+    }
+
+    #[test]
+    fn the_inverters_power_counts_where_no_meter_tells_one_and_says_so() {
+        let flagged = |sample: &Sample| sample.quality.contains(&"power_of_inverter".to_owned());
+        let inverter = [(PointName::PowerOfInverter, &[0xfe0c][..])];
+        let alone = sample("goodwe_et", &inverter).unwrap();
+        assert_eq!((alone.power_w, flagged(&alone)), (Some(500.0), true));
+        assert!(!alone.quality.contains(&"active_power_not_available".to_owned()), "{:?}", alone.quality);
+        let both = [&inverter[..], &[(PointName::ActivePower, &[0, 70][..])]].concat();
+        let both = sample("goodwe_et", &both).unwrap();
+        assert_eq!((both.power_w, flagged(&both)), (Some(-70.0), false));
     }
 
     #[test]

@@ -112,17 +112,10 @@ impl Questions {
                 continue;
             }
             let asked = bus.read(unit, block.function, block.start, block.count);
-            let answer = match deadline.filter(|_| !must) {
-                None => asked.await,
-                // A call that is dropped closes the connection, so that its answer is nobody else's.
-                Some(deadline) => match timeout_at(deadline, asked).await {
-                    Ok(answer) => answer,
-                    Err(_) => {
-                        silences = MAX_SILENCES_A_READING;
-                        done.push(question);
-                        continue;
-                    }
-                },
+            let Some(answer) = in_time(asked, deadline.filter(|_| !must)).await else {
+                silences = MAX_SILENCES_A_READING;
+                done.push(question);
+                continue;
             };
             match answer {
                 Ok(words) => {
@@ -191,6 +184,15 @@ impl Questions {
             Some((_, point)) if !point.optional => Absence::MayEnd,
             _ => Absence::Stays,
         }
+    }
+}
+
+/// An answer that comes before the deadline, if there is one. A call that is dropped closes the connection, so
+/// that its answer is taken for nobody else's.
+async fn in_time<T>(asked: impl Future<Output = T>, deadline: Option<Instant>) -> Option<T> {
+    match deadline {
+        Some(deadline) => timeout_at(deadline, asked).await.ok(),
+        None => Some(asked.await),
     }
 }
 

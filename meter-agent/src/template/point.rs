@@ -34,6 +34,8 @@ pub enum PointName {
     VoltageOfInverter,
     /// Likewise of [`PointName::Frequency`].
     FrequencyOfInverter,
+    /// Likewise of [`PointName::ActivePower`]; a quality flag says that it stood in.
+    PowerOfInverter,
     /// The serial number.
     Serial,
     /// A state that must have a certain value, or nothing else counts.
@@ -75,6 +77,7 @@ impl PointName {
             Self::Frequency => "frequency",
             Self::VoltageOfInverter => "voltage_of_inverter",
             Self::FrequencyOfInverter => "frequency_of_inverter",
+            Self::PowerOfInverter => "power_of_inverter",
             Self::Serial => "serial",
             Self::Status => "status",
             Self::ImportEnergyWide => "import_energy_wide",
@@ -115,7 +118,7 @@ impl PointName {
     /// Whether it stands in for another value that a device may not tell.
     #[must_use]
     pub const fn is_stand_in(self) -> bool {
-        matches!(self, Self::VoltageOfInverter | Self::FrequencyOfInverter)
+        matches!(self, Self::VoltageOfInverter | Self::FrequencyOfInverter | Self::PowerOfInverter)
     }
 
     /// Whether it is a cumulative register, on which money rests.
@@ -225,7 +228,8 @@ pub struct MessagePoint {
     /// topics are added, and none may be missing.
     pub topics: Vec<String>,
     /// The JSON pointer to it in the payload; empty for a payload that is nothing but the value. Its last
-    /// key may be several, separated by `|`, of which the first that is there counts.
+    /// key may be several, separated by `|`, of which the first that is there counts; keys joined by `+` are
+    /// added, and none may be missing.
     #[serde(default)]
     pub pointer: String,
     /// Where else it may be, tried in this order if it is not there.
