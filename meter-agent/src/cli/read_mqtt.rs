@@ -150,6 +150,38 @@ mod tests {
     }
 
     #[test]
+    fn a_script_may_tell_tariffs_and_phases_without_their_total() {
+        let tariffs = r#"{"SML":{"Total_in_1":1.5,"Total_in_2":2,"Total_out_T1":0.25,"Total_out_T2":"1",
+            "power_l1":60,"power_l2":-111.5,"power_l3":14,"Volt":[230.1,231,229]}}"#;
+        let sample = say("tasmota_sml", "tele/meter/SENSOR", tariffs).unwrap();
+        assert_eq!((wh(&sample), sample.power_w), ([Some(3_500), Some(1_250)], Some(-37.5)));
+        assert_eq!(sample.voltage_v, Some(230.1));
+        let partial = r#"{"SML":{"Total_in_1":1.5,"Power_p1":1,"Power_p2":2,"Power_curr":[1,null]}}"#;
+        assert!(say("tasmota_sml", "tele/meter/SENSOR", partial).is_err());
+        let list = r#"{"SML":{"Total_in":[1,2],"Power_curr":[1,2,-5.5]}}"#;
+        let sample = say("tasmota_sml", "tele/meter/SENSOR", list).unwrap();
+        assert_eq!((wh(&sample), sample.power_w), ([None, None], Some(-2.5)));
+    }
+
+    #[test]
+    fn two_clamps_are_one_meter_and_neither_may_be_missing() {
+        let both = r#"{"energy_a":3067,"energy_b":0.5,"energy_produced_a":61.58,"energy_produced_b":0,
+            "power_a":500,"energy_flow_a":"producing","power_ab":-486.5,"voltage":237.1}"#;
+        let sample = say("zigbee2mqtt", "zigbee2mqtt/clamp", both).unwrap();
+        assert_eq!((wh(&sample), sample.power_w), ([Some(3_067_500), Some(61_580)], Some(-486.5)));
+        let one = both.replace("0.5", "null").replace("energy_produced_b", "other").replace("power_ab", "x");
+        let sample = say("zigbee2mqtt", "zigbee2mqtt/clamp", &one).unwrap();
+        assert_eq!((wh(&sample), sample.power_w), ([None, None], None));
+    }
+
+    #[test]
+    fn an_import_of_its_own_counts_before_a_total_of_both_directions() {
+        let both = r#"{"ENERGY":{"Total":9.5,"ImportActive":[4,2],"ExportActive":[3,0.5]}}"#;
+        let sample = say("tasmota_energy", "tele/plug/SENSOR", both).unwrap();
+        assert_eq!(wh(&sample), [Some(6_000), Some(3_500)]);
+    }
+
+    #[test]
     fn one_topic_of_three_is_told_as_such() {
         let sample = say("shelly_3em_gen1", "shellies/em3/emeter/0/total", "10533.1").unwrap();
         assert_eq!(wh(&sample), [Some(10_533), None]);

@@ -97,21 +97,31 @@ pub(super) fn number(
         return parse(std::str::from_utf8(payload).map_err(|_| absent())?, topic);
     }
     let value: Value = serde_json::from_slice(payload).map_err(|_| absent())?;
-    match (first_named(&value, pointer).ok_or_else(absent)?, list) {
+    let found = first_named(&value, pointer).ok_or_else(absent)?;
+    let numbers = found.into_iter().map(|value| by_rule(value, list, topic)).collect::<Result<_, _>>()?;
+    Ok(total(numbers))
+}
+
+/// One number, of a list what the rule says.
+fn by_rule(value: &Value, list: ListRule, topic: &str) -> Result<Number, SourceError> {
+    let absent = || SourceError::Absent { topic: topic.to_owned() };
+    let all = |values: &mut dyn Iterator<Item = &Value>| -> Result<Number, SourceError> {
+        Ok(total(values.map(|value| one(value, topic)).collect::<Result<_, _>>()?))
+    };
+    match (value, list) {
         (Value::Array(values), ListRule::First) => one(values.first().ok_or_else(absent)?, topic),
-        (Value::Array(values), ListRule::Sum) if !values.is_empty() => total(values, topic),
+        (Value::Array(values), ListRule::Sum) if !values.is_empty() => all(&mut values.iter()),
         // Some firmware names the phases: {"Phase1": 1.5, "Phase2": 2}.
-        (Value::Object(values), ListRule::Sum) if !values.is_empty() => total(values.values(), topic),
+        (Value::Object(values), ListRule::Sum) if !values.is_empty() => all(&mut values.values()),
         (value, _) => one(value, topic),
     }
 }
 
-/// The sum of several numbers, none of which may be missing.
-fn total<'a>(values: impl IntoIterator<Item = &'a Value>, topic: &str) -> Result<Number, SourceError> {
-    let numbers = values.into_iter().map(|value| one(value, topic)).collect::<Result<Vec<_>, _>>()?;
+/// The sum of several numbers.
+fn total(numbers: Vec<Number>) -> Number {
     let text: Vec<&str> = numbers.iter().map(|number| number.text.as_str()).collect();
     let nano = numbers.iter().fold(0, |sum: i128, number| sum.saturating_add(number.nano));
-    Ok(Number { text: text.join("+"), nano })
+    Number { text: text.join("+"), nano }
 }
 
 fn one(value: &Value, topic: &str) -> Result<Number, SourceError> {
@@ -129,16 +139,18 @@ fn parse(text: &str, topic: &str) -> Result<Number, SourceError> {
     Ok(Number { text: text.to_owned(), nano })
 }
 
-/// What is at a pointer whose last key may be several, separated by `|`: the first that is there counts.
-fn first_named<'a>(value: &'a Value, pointer: &str) -> Option<&'a Value> {
+/// What is at a pointer whose last key may be several, separated by `|`: the first that is there counts, of
+/// keys joined by `+` only all together.
+fn first_named<'a>(value: &'a Value, pointer: &str) -> Option<Vec<&'a Value>> {
     let mut segments: Vec<&str> = pointer.split('/').skip(1).collect();
     let names = segments.pop()?;
-    names.split('|').find_map(|name| {
+    let mut at = |name| {
         segments.push(name);
         let found = resolve(value, &segments, false);
         segments.pop();
         found
-    })
+    };
+    names.split('|').find_map(|names| names.split('+').map(&mut at).collect())
 }
 
 /// What is at a pointer. A `*` must lead to exactly one value.
