@@ -84,8 +84,16 @@ impl SunSpecMeter {
             // The map has changed since it was found: find it again, once.
             result = read(&mut reader, &self.access, None, &self.template, &self.clock).await;
         }
-        if self.may_assume && matches!(result, Err(SourceError::SunSpec(SunSpecError::NotFound { .. }))) {
-            result = self.assumed(&mut reader).await.unwrap_or(result);
+        let is_nothing = match &result {
+            Err(SourceError::SunSpec(SunSpecError::NotFound { .. })) => true,
+            Ok((sample, _)) => tells_nothing(sample),
+            Err(_) => false,
+        };
+        if self.may_assume && is_nothing {
+            result = match self.assumed(&mut reader).await {
+                Some(Ok(assumed)) if result.is_err() || !tells_nothing(&assumed.0) => Ok(assumed),
+                _ => result,
+            };
         }
         if self.template.quirks.single_client {
             bus.close();
@@ -99,7 +107,8 @@ impl SunSpecMeter {
     async fn assumed(&self, reader: &mut dyn HoldingReader) -> Option<Result<(Sample, Found), SourceError>> {
         let mut headless = Headless::over(reader, &self.access.assumed_models).await.ok()??;
         let fixed_addresses = self.access.assumed_models.iter().map(|(address, _)| *address).collect();
-        let access = SunSpecAccess { fixed_addresses, ..self.access.clone() };
+        // A map that was found and told nothing is not looked for again.
+        let access = SunSpecAccess { fixed_addresses, base_addresses: Vec::new(), ..self.access.clone() };
         let result = read(&mut headless, &access, None, &self.template, &self.clock).await;
         Some(result.map(|(mut sample, found)| {
             sample.quality.push("sunspec_headers_assumed".to_owned());
@@ -161,8 +170,15 @@ async fn read(
             let place = need(&found.map, &METERS, "meter")?;
             let values = told(reader, place, access, &mut sample).await?;
             sample.read_at = clock.now();
+            let is_away = values.is_away() && !sample.quality.iter().any(|flag| flag.ends_with("_refused"));
             take(&mut sample, values, access.meter_power_sign.factor());
             match found.map.first_of(&INVERTERS) {
+                // The map has room for a meter that is not connected.
+                Some(place) if is_away && access.registers_from == RegistersFrom::Any => {
+                    let values = told(reader, place, access, &mut sample).await?;
+                    take(&mut sample, values, -1.0);
+                    sample.quality.push("meter_model_tells_nothing".to_owned());
+                }
                 Some(place) => production(&mut sample, model(reader, place).await)?,
                 None => sample.quality.push("no_inverter_model".to_owned()),
             }
@@ -189,23 +205,43 @@ pub async fn find(
         map => map?,
     };
     let mut device = Device { vendor: template.vendor.clone(), model: template.model.clone(), serial: None };
-    if let Some(place) = map.first_of(&[COMMON_MODEL]) {
-        let words = match words_of(reader, place).await {
-            // A name is no reason to leave a meter unread: some devices and gateways hide it.
-            Err(SourceError::Bus(error)) if error.exception() == Some(ExceptionClass::NotThere) => Vec::new(),
-            words => words?,
-        };
-        let [vendor, model, serial] = COMMON_TEXTS.map(|(from, length)| {
-            match decode(words.get(from..from + length)?, ValueType::Str, WordOrder::Msw, None) {
-                Ok(Scalar::Text(text)) => Some(text),
-                _ => None,
-            }
-        });
+    let first = map.first_of(&[COMMON_MODEL]);
+    if let Some(place) = first {
+        let [vendor, model, serial] = names(reader, place).await?;
         device.vendor = vendor.unwrap_or(device.vendor);
         device.model = model.unwrap_or(device.model);
         device.serial = serial;
     }
+    // What is billed is the meter, which an inverter shows with a common model of its own: it is the one
+    // whose exchange must be noticed.
+    let own = map.common_before(&METERS).filter(|own| Some(*own) != first);
+    if let (Some(place), RegistersFrom::Meter) = (own, access.registers_from)
+        && let [vendor, model, Some(serial)] = names(reader, place).await?
+    {
+        device.vendor = vendor.unwrap_or(device.vendor);
+        device.model = model.unwrap_or(device.model);
+        device.serial = Some(serial);
+    }
     Ok(Found { map, device })
+}
+
+/// Maker, model and serial number of a common model, as far as it goes: some are cut off in the middle of a text.
+async fn names(
+    reader: &mut dyn HoldingReader,
+    place: ModelPlace,
+) -> Result<[Option<String>; 3], SourceError> {
+    let words = match words_of(reader, place).await {
+        // A name is no reason to leave a meter unread: some devices and gateways hide it.
+        Err(SourceError::Bus(error)) if error.exception() == Some(ExceptionClass::NotThere) => Vec::new(),
+        words => words?,
+    };
+    Ok(COMMON_TEXTS.map(|(from, length)| {
+        let own = words.get(from..words.len().min(from + length))?;
+        match decode(own, ValueType::Str, WordOrder::Msw, None) {
+            Ok(Scalar::Text(text)) => Some(text),
+            _ => None,
+        }
+    }))
 }
 
 fn need(map: &Map, ids: &[u16], needed: &'static str) -> Result<ModelPlace, SunSpecError> {
@@ -265,6 +301,16 @@ async fn all_details(reader: &mut dyn HoldingReader, map: &Map) -> Vec<Detail> {
         }
     }
     found
+}
+
+/// Whether a reading holds no value at all.
+const fn tells_nothing(sample: &Sample) -> bool {
+    sample.import.is_none()
+        && sample.export.is_none()
+        && sample.production.is_none()
+        && sample.power_w.is_none()
+        && sample.voltage_v.is_none()
+        && sample.frequency_hz.is_none()
 }
 
 fn take(sample: &mut Sample, values: ModelValues, power_factor: f64) {
@@ -390,8 +436,46 @@ mod tests {
             let (sample, _) = sample(&mut shorter, None).await.unwrap();
             assert_eq!(sample.import.unwrap().mwh(), 1_000_000, "{length}");
             assert_eq!(sample.production.unwrap().mwh(), 9_000_000, "{length}");
-            assert_eq!(sample.device.serial.as_deref(), serial, "{length}");
+            assert_eq!((sample.device.vendor.as_str(), sample.device.serial.as_deref()), ("Acme", serial));
         }
+    }
+
+    /// An inverter with a meter behind it, each with a common model.
+    fn with_named_meter(serial: [u16; 2]) -> Registers {
+        let mut registers = device(&[1, 65]);
+        let mut common = vec![0; 67];
+        (common[0], common[1], common[2], common[50], common[51]) = (1, 65, 0x4d65, serial[0], serial[1]);
+        registers.put(40_122, &common).put(40_189, &meter_203(1_000, 2_000)).put(40_296, &[0xffff, 0]);
+        registers
+    }
+
+    #[tokio::test]
+    async fn f27_a_meter_behind_an_inverter_is_known_by_its_own_serial_number() {
+        let mut registers = with_named_meter([0x4d31, 0]);
+        let (billed, _) = sample(&mut registers, None).await.unwrap();
+        assert_eq!((billed.device.vendor.as_str(), billed.device.serial.as_deref()), ("Me", Some("M1")));
+        // To who looks, the device is the one that answers.
+        let (template, access) = sunspec("sunspec");
+        let (looked, _) = read(&mut registers, &access, None, &template, &Clock::System).await.unwrap();
+        assert_eq!(looked.device.serial.as_deref(), Some("S123"));
+        let (nameless, _) = sample(&mut with_named_meter([0, 0]), None).await.unwrap();
+        assert_eq!(nameless.device.serial.as_deref(), Some("S123"));
+    }
+
+    #[tokio::test]
+    async fn where_a_meters_place_is_empty_the_inverter_is_shown_to_who_looks() {
+        let mut empty = meter_203(0, 0);
+        (empty[8], empty[16], empty[18], empty[54]) = (0, 0, 0, 0x8000);
+        let (template, access) = sunspec("sunspec");
+        let (looked, _) = read(&mut device(&empty), &access, None, &template, &Clock::System).await.unwrap();
+        assert_eq!((looked.export.unwrap().mwh(), looked.production), (9_000_000, None));
+        assert_eq!((looked.voltage_v, looked.power_w), (None, None));
+        assert!(looked.quality.contains(&"meter_model_tells_nothing".to_owned()), "{:?}", looked.quality);
+        // A meter that has counted nothing yet is there all the same.
+        let new = meter_203(0, 0);
+        let (looked, _) = read(&mut device(&new), &access, None, &template, &Clock::System).await.unwrap();
+        assert_eq!((looked.export, looked.voltage_v), (None, Some(230.1)));
+        assert_eq!(looked.production.unwrap().mwh(), 9_000_000);
     }
 
     fn sunspec(text: &str) -> (Template, SunSpecAccess) {

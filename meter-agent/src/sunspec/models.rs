@@ -39,6 +39,14 @@ pub struct ModelValues {
     pub quality: Vec<String>,
 }
 
+impl ModelValues {
+    /// Whether nothing is metered: no energy is known, and neither voltage nor frequency are there.
+    pub(super) fn is_away(&self) -> bool {
+        let absent = |value: Option<f64>| value.is_none_or(|value| value == 0.0);
+        self.import.is_none() && self.export.is_none() && absent(self.voltage_v) && absent(self.frequency_hz)
+    }
+}
+
 /// One point of a model: its offset, its type, and the offset of its scale factor.
 #[derive(Debug, Clone, Copy)]
 struct Point {
@@ -92,8 +100,8 @@ const METER_FLOAT: Layout = Layout {
 };
 /// The generator model of the newer family. Its registers are 64 bits wide, and zero is a value there.
 const GENERATOR: Layout = Layout {
-    // The first phase's, as everywhere; a device of one phase may give only the mean of its phases.
-    voltage: &[point("VL1", 47, ValueType::U16, Some(114)), point("LNV", 16, ValueType::U16, Some(114))],
+    // The mean of the phases, which stands in the model's fixed part; some tell only the first phase's.
+    voltage: &[point("LNV", 16, ValueType::U16, Some(114)), point("VL1", 47, ValueType::U16, Some(114))],
     frequency: point("Hz", 17, ValueType::U32, Some(115)),
     power: point("W", 10, ValueType::I16, Some(116)),
     export: point("TotWhInj", 19, ValueType::U64, Some(120)),
@@ -325,8 +333,9 @@ pub(super) mod tests {
         assert_eq!(values.export.unwrap().mwh(), ((1 << 32) + 5) * 1_000);
         assert_eq!(values.import.unwrap().mwh(), 0);
         assert_eq!((values.voltage_v, values.power_w), (Some(230.5), None));
+        // As other readers of the model have it, the mean of the phases counts before the first phase.
         words[16] = 2_310;
-        assert_eq!(decode_model(701, &words[..125]).unwrap().voltage_v, Some(230.5));
+        assert_eq!(decode_model(701, &words[..125]).unwrap().voltage_v, Some(231.0));
         words[47] = 0xffff;
         assert_eq!(decode_model(701, &words[..125]).unwrap().voltage_v, Some(231.0));
         assert_eq!(words_needed(701), Some(121));

@@ -46,6 +46,13 @@ impl Map {
         ids.iter().find_map(|id| self.models.iter().find(|model| model.id == *id)).copied()
     }
 
+    /// The common model that names the first of `ids`: the last one before it.
+    #[must_use]
+    pub fn common_before(&self, ids: &[u16]) -> Option<ModelPlace> {
+        let named = self.first_of(ids)?;
+        self.models.iter().take_while(|model| **model != named).filter(|model| model.id == 1).last().copied()
+    }
+
     /// The ids in it, for messages.
     #[must_use]
     pub fn ids(&self) -> String {
