@@ -64,9 +64,15 @@ enum Command {
         /// The agent's id.
         #[arg(long)]
         agent_id: String,
-        /// What `meter-agent keys` printed at the agent.
+        /// What `meter-agent enrol` printed at the agent.
         #[arg(long)]
         fingerprint: String,
+    },
+    /// Revoke a meter agent's signing key: what it signs from now on is kept out, with the reason.
+    RevokeAgent {
+        /// The agent's id.
+        #[arg(long)]
+        agent_id: String,
     },
     /// Replay a slot's accepted commands and check that they lead to the stored trades.
     Replay(ReplayArgs),
@@ -99,6 +105,9 @@ fn main() -> ExitCode {
         }
         Command::ApproveAgent { agent_id, fingerprint } => {
             finish(operator(&args.common).and_then(|config| block_on(approve(config, agent_id, fingerprint))))
+        }
+        Command::RevokeAgent { agent_id } => {
+            finish(operator(&args.common).and_then(|config| block_on(revoke(config, agent_id))))
         }
         Command::Run => finish(load(&args.common).and_then(|config| block_on(run(config)))),
     }
@@ -167,9 +176,10 @@ async fn enrol(
     if store::communities::insert(&mut *tx, &community).await? {
         store::communities::insert_tariff(&mut *tx, id, opens_at, &tariff).await?;
     }
-    roster::enrol(&mut tx, id, &entries).await?;
+    let enrolled = roster::enrol(&mut tx, id, &entries).await?;
     tx.commit().await?;
-    print(&format!("{id}: enrolled {} of the roster\n", counted(entries.len(), "line")))
+    let (new, unchanged) = (counted(enrolled.new, "line"), enrolled.unchanged);
+    print(&format!("{id}: enrolled {new} of the roster; {unchanged} enrolled before, as they are\n"))
 }
 
 async fn approve(
@@ -186,4 +196,18 @@ async fn approve(
          `meter-agent enrol` at the agent and compare again"
     );
     print(&format!("{agent} is approved\n"))
+}
+
+async fn revoke(
+    (community, database): (CommunityConfig, DatabaseConfig),
+    agent_id: String,
+) -> anyhow::Result<()> {
+    let (community, agent) = (CommunityId::new(&community.community_id)?, AgentId::new(&agent_id)?);
+    let pool = connect(&database, "busbar-revoke").await?;
+    let known = store::agents::revoke(&pool, &community, &agent).await?;
+    anyhow::ensure!(known, "{community} has no agent {agent}; look for its id in the roster");
+    print(&format!(
+        "{agent} is revoked. To let it in again, remove its signing key where it runs, announce a new one with \
+         `meter-agent enrol`, and approve that\n"
+    ))
 }

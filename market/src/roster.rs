@@ -1,8 +1,11 @@
 //! The roster: who takes part in a community, from a file that an operator writes.
 //!
 //! Columns `member_id,display_name,pseudonym,chain_address,site_id,pv_peak_w,meter_id,agent_id,template_id`,
-//! one line a site, and `zone_id` if the community has more than one zone (`main` where it is left out). The community's own accounts are lines with `grid`, `network`, `platform` or `reserve` as
-//! `member_id`, a `chain_address`, and nothing else.
+//! one line a site. Optional columns are `zone_id` (`main` where it is left out), and `battery_wh` and `battery_w` of sites with a
+//! battery. The community's own accounts are lines with `grid`, `network`, `platform` or `reserve` as `member_id`, a
+//! `chain_address`, and nothing else.
+
+mod enrolled;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,6 +17,8 @@ use serde::Deserialize;
 use store::members::{self, Account, Member, Site};
 use store::meters::{self, Meter};
 use store::{PgConnection, StoreError, agents, zones};
+
+use enrolled::Enrolled;
 
 /// The most lines that are read.
 const MAX_LINES: usize = 100_000;
@@ -33,11 +38,17 @@ struct Line {
     template_id: String,
     #[serde(default)]
     zone_id: Option<String>,
+    #[serde(default)]
+    battery_wh: Option<i64>,
+    #[serde(default)]
+    battery_w: Option<i64>,
 }
 
 /// What a line enrols.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
+    /// Its line in the file.
+    line: usize,
     account: Account,
     /// Nothing for the community's own accounts.
     member: Option<(Member, Site, Meter, ZoneId)>,
@@ -92,7 +103,7 @@ pub fn read(path: &Path) -> Result<Vec<Entry>, RosterError> {
         if index >= MAX_LINES {
             return Err(wrong(number, format!("more than {MAX_LINES} lines")));
         }
-        let entry = entry(line.map_err(of_file)?).map_err(|reason| wrong(number, reason))?;
+        let entry = entry(number, line.map_err(of_file)?).map_err(|reason| wrong(number, reason))?;
         zones.extend(entry.member.iter().map(|(_, _, _, zone)| zone.clone()));
         if zones.len() > MAX_ZONES {
             return Err(wrong(
@@ -109,11 +120,12 @@ fn wrong(line: usize, reason: String) -> RosterError {
     RosterError::Line { line, reason }
 }
 
-fn entry(line: Line) -> Result<Entry, String> {
+fn entry(number: usize, line: Line) -> Result<Entry, String> {
     let chain_address = address(&line.chain_address)?;
     if matches!(line.member_id.as_str(), "grid" | "network" | "platform" | "reserve") {
         let account_id = AccountId::new(&line.member_id).map_err(|error| error.to_string())?;
         return Ok(Entry {
+            line: number,
             account: Account { kind: line.member_id, account_id, chain_address },
             member: None,
         });
@@ -124,7 +136,12 @@ fn entry(line: Line) -> Result<Entry, String> {
     if pv_peak_w < 0 || line.display_name.is_empty() || line.pseudonym.is_empty() {
         return Err("pv_peak_w must not be negative, and both names must be given".to_owned());
     }
+    let (battery_wh, battery_w) = (line.battery_wh.unwrap_or(0), line.battery_w.unwrap_or(0));
+    if battery_wh < 0 || battery_w < 0 || (battery_wh == 0) != (battery_w == 0) {
+        return Err("battery_wh and battery_w go together: give both, or leave both empty".to_owned());
+    }
     Ok(Entry {
+        line: number,
         account: Account { account_id, kind: "member".to_owned(), chain_address },
         member: Some(member),
     })
@@ -143,8 +160,8 @@ fn taking_part(line: &Line) -> Result<(Member, Site, Meter, ZoneId), InvalidId> 
         site_id: site_id.clone(),
         member_id,
         pv_peak: Power::from_w(line.pv_peak_w.unwrap_or(0)),
-        battery_capacity: Energy::ZERO,
-        battery_power: Power::ZERO,
+        battery_capacity: Energy::from_wh(line.battery_wh.unwrap_or(0)),
+        battery_power: Power::from_w(line.battery_w.unwrap_or(0)),
     };
     let meter = Meter {
         meter_id: MeterId::new(&line.meter_id)?,
@@ -164,18 +181,32 @@ fn address(text: &str) -> Result<String, String> {
     Ok(text.to_ascii_lowercase())
 }
 
+/// What became of a roster's lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Lines that enrolled something.
+    pub new: usize,
+    /// Lines that were enrolled already, as they are.
+    pub unchanged: usize,
+}
+
 /// Enrols what is not enrolled yet, in the transaction that the caller began. An agent that has not announced its
 /// key is entered without one: it counts once it has, and the operator has approved the fingerprint.
 ///
 /// # Errors
-/// [`RosterError::ZoneStays`] or, if the database refuses it, [`RosterError::Store`]; the caller then rolls back.
+/// [`RosterError::Line`] for a line that says something else than what is enrolled, [`RosterError::ZoneStays`] or, if
+/// the database refuses it, [`RosterError::Store`]; the caller then rolls back.
 pub async fn enrol(
     db: &mut PgConnection,
     community: &CommunityId,
     entries: &[Entry],
-) -> Result<(), RosterError> {
-    for Entry { account, member } in entries {
-        if let Some((member, site, meter, zone)) = member {
+) -> Result<Counts, RosterError> {
+    let mut enrolled = Enrolled::read(&mut *db, community).await?;
+    let mut counts = Counts::default();
+    for entry in entries {
+        let is_new = enrolled.take(entry).map_err(|reason| wrong(entry.line, reason))?;
+        *if is_new { &mut counts.new } else { &mut counts.unchanged } += 1;
+        if let Some((member, site, meter, zone)) = &entry.member {
             members::insert(&mut *db, community, member).await?;
             members::insert_site(&mut *db, community, site).await?;
             if !zones::assign(&mut *db, community, &site.site_id, zone).await? {
@@ -184,9 +215,9 @@ pub async fn enrol(
             agents::upsert_known(&mut *db, community, &meter.agent_id).await?;
             meters::insert(&mut *db, community, meter).await?;
         }
-        members::insert_account(&mut *db, community, account).await?;
+        members::insert_account(&mut *db, community, &entry.account).await?;
     }
-    Ok(())
+    Ok(counts)
 }
 
 #[cfg(test)]
@@ -236,6 +267,7 @@ mod tests {
             ("anna,Anna,Amsel,0x12,s,0,m,a,t\n", "line 2"),
             (&format!("a b,Anna,Amsel,{ADDRESS},s,0,m,a,t\n"), "member id"),
             (&format!("anna,Anna,Amsel,{ADDRESS},s,-1,m,a,t\n"), "pv_peak_w"),
+            ("grid,,,0x1,,,,,\n", "chain_address"),
             ("anna,Anna\n", "line: 2"),
         ] {
             let error = roster(bad).unwrap_err().to_string();
@@ -250,9 +282,10 @@ mod tests {
         store::communities::insert(&pool, &community).await.unwrap();
         let entries =
             roster(&format!("anna,Anna,Amsel,{ADDRESS},site-1,0,meter-1,agent-1,eastron_sdm630\n")).unwrap();
-        for _ in 0..2 {
+        for new in [1, 0] {
             let mut tx = pool.begin().await.unwrap();
-            enrol(&mut tx, &community.community_id, &entries).await.unwrap();
+            let counts = enrol(&mut tx, &community.community_id, &entries).await.unwrap();
+            assert_eq!(counts, Counts { new, unchanged: 1 - new });
             tx.commit().await.unwrap();
         }
         let meters = meters::all(&pool, &community.community_id).await.unwrap();
@@ -261,12 +294,74 @@ mod tests {
     }
 
     #[sqlx::test(migrator = "store::MIGRATOR")]
+    async fn a_line_that_says_something_else_than_what_is_enrolled_is_refused(pool: store::PgPool) {
+        let config = crate::enrolment::CommunityConfig::default();
+        let (community, _) = config.community(chrono::DateTime::UNIX_EPOCH).unwrap();
+        store::communities::insert(&pool, &community).await.unwrap();
+        let anna = |name: &str, address: &str, pv: &str, template: &str| {
+            format!("anna,{name},Amsel,{address},site-1,{pv},meter-1,agent-1,{template}\n")
+        };
+        let usual = anna("Anna", ADDRESS, "5000", "eastron_sdm630");
+        let mut tx = pool.begin().await.unwrap();
+        enrol(&mut tx, &community.community_id, &roster(&usual).unwrap()).await.unwrap();
+        tx.commit().await.unwrap();
+        let other = ADDRESS.replace("Aa", "Bb");
+        for (line, named) in [
+            (
+                anna("Anne", ADDRESS, "5000", "eastron_sdm630"),
+                "display_name of member anna is \"Anne\", but \"Anna\"",
+            ),
+            (anna("Anna", &other, "5000", "eastron_sdm630"), "chain_address of account anna is"),
+            (
+                anna("Anna", ADDRESS, "6000", "eastron_sdm630"),
+                "pv_peak_w of site site-1 is \"6000\", but \"5000\"",
+            ),
+            (anna("Anna", ADDRESS, "5000", "sunspec"), "template_id of meter meter-1 is \"sunspec\""),
+            (usual.replace("site-1", "site-2"), "site_id of meter meter-1 is \"site-2\", but \"site-1\""),
+            (usual.replace("meter-1", "meter-2"), "site site-1 has the meter meter-1 already"),
+            (
+                format!("ben,Ben,Amsel,{other},site-2,0,meter-2,agent-1,sunspec\n"),
+                "pseudonym \"Amsel\" is that of member anna",
+            ),
+        ] {
+            let mut tx = pool.begin().await.unwrap();
+            let entries = roster(&format!("{usual}{line}")).unwrap();
+            let error = enrol(&mut tx, &community.community_id, &entries).await.unwrap_err().to_string();
+            assert!(error.contains("line 3: ") && error.contains(named), "{named}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_battery_has_an_energy_and_a_power() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let with = |cells: &str| {
+            let header = HEADER.trim_end();
+            let line = format!("anna,Anna,Amsel,{ADDRESS},s,0,m,a,t,{cells}\n");
+            std::fs::write(file.path(), format!("{header},battery_wh,battery_w\n{line}")).unwrap();
+            read(file.path())
+        };
+        let site = with("10000,5000").unwrap().remove(0).member.unwrap().1;
+        assert_eq!((site.battery_capacity.wh(), site.battery_power.w()), (10_000, 5_000));
+        assert!(with(",").unwrap().remove(0).member.unwrap().1.battery_capacity.is_zero());
+        for half in ["10000,", "0,5000", "-1,-1"] {
+            assert!(
+                with(half).unwrap_err().to_string().contains("line 2: battery_wh and battery_w"),
+                "{half}"
+            );
+        }
+    }
+
+    #[sqlx::test(migrator = "store::MIGRATOR")]
     async fn a_site_that_takes_part_is_not_moved_in_silence(pool: store::PgPool) {
         store::views::fixtures::insert(&pool).await.unwrap();
         let demo = CommunityId::new("demo").unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
-        let line = format!("anna,Anna,Amsel,{ADDRESS},a1,0,meter-a,agent-a,eastron_sdm630,north\n");
-        std::fs::write(file.path(), format!("{},zone_id\n{line}", HEADER.trim_end())).unwrap();
+        let address = "0x00000000000000000000000000000000000000a1";
+        let line = format!(
+            "anna,Anna Ahorn,Amber Kite,{address},a1,5000,m-a1,agent-1,sunspec_inverter_meter,8000,3000,north\n"
+        );
+        let header = format!("{},battery_wh,battery_w,zone_id", HEADER.trim_end());
+        std::fs::write(file.path(), format!("{header}\n{line}")).unwrap();
         let mut tx = pool.begin().await.unwrap();
         let error = enrol(&mut tx, &demo, &read(file.path()).unwrap()).await.unwrap_err().to_string();
         assert!(error.contains("puts site a1 into the zone north"), "{error}");

@@ -92,6 +92,8 @@ pub struct SettlementConfig {
     pub withdrawal_delay_s: u64,
     /// How much demonstration currency the settlement account is given to wrap, in whole units.
     pub demonstration_currency_units: u32,
+    /// Whether the chain is a development chain such as anvil, which gives the settlement account its fees.
+    pub development_chain: bool,
 }
 
 impl Default for SettlementConfig {
@@ -106,6 +108,7 @@ impl Default for SettlementConfig {
             currency_address: None,
             withdrawal_delay_s: 7 * 24 * 3_600,
             demonstration_currency_units: 1_000_000_000,
+            development_chain: false,
         }
     }
 }

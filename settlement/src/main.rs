@@ -41,6 +41,8 @@ struct Args {
 enum Command {
     /// Settle until stopped (the default).
     Run,
+    /// Turn currency of the settlement account into credits of an account.
+    Deposit(commands::deposit::DepositArgs),
     /// Say whether the configuration can be used, and end.
     CheckConfig,
     /// Deploy the contracts of every community that has none, and end.
@@ -68,6 +70,8 @@ enum Command {
 
 /// On a development chain the settlement account gets so much for its fees, in wei.
 const DEVELOPMENT_BALANCE_WEI: u128 = 1_000_000_000_000_000_000_000;
+/// A development chain that was started again has forgotten what it gave; it is asked again so often.
+const FUND_EVERY: Duration = Duration::from_secs(5);
 const MAX_HEARTBEAT_AGE: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
@@ -94,6 +98,9 @@ fn main() -> ExitCode {
             finish(Loaded::load(&args.common).and_then(|_| print("the configuration can be used\n")))
         }
         Command::Run => finish(Loaded::load(&args.common).and_then(|config| block_on(serve(config)))),
+        Command::Deposit(deposit) => finish(
+            Loaded::load(&args.common).and_then(|config| block_on(commands::deposit::run(config, deposit))),
+        ),
         Command::Deploy { development_chain } => {
             finish(Loaded::load(&args.common).and_then(|c| block_on(deploy_all(c, development_chain))))
         }
@@ -167,8 +174,21 @@ async fn serve(config: Loaded) -> anyhow::Result<()> {
     let mut seed = [0; 32];
     rand::rng().fill_bytes(&mut seed);
     let (chain, pool) = (Arc::new(config.evm()?), config.pool().await?);
+    if config.settlement.development_chain {
+        tokio::spawn(keep_funded(Arc::clone(&chain)));
+    }
     let deps = Deps { pool, clock: Clock::System, chain, seed };
     run(config.settlement, &config.chain, deps, shutdown).await
+}
+
+/// Gives the settlement account its fees for as long as the process lives: a development chain keeps nothing.
+async fn keep_funded(chain: Arc<EvmChain>) {
+    loop {
+        if let Err(error) = chain.fund_on_development_chain(DEVELOPMENT_BALANCE_WEI).await {
+            tracing::debug!(%error, "the settlement account was not funded");
+        }
+        tokio::time::sleep(FUND_EVERY).await;
+    }
 }
 
 async fn deploy_all(config: Loaded, development_chain: bool) -> anyhow::Result<()> {

@@ -35,7 +35,12 @@ pub enum Command {
 #[derive(Debug, Clone, Args)]
 pub struct DemoArgs {
     /// A folder with `sites.csv` and `profiles.csv` (format: crates/devnet/data/README.md).
-    #[arg(long, value_name = "DIR", default_value = "crates/devnet/data/simbench-lv-rural")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "crates/devnet/data/simbench-lv-rural",
+        overrides_with = "data"
+    )]
     pub data: PathBuf,
     /// The length of a slot, such as `10s`, `30s` or `15m`; each carries one row of the profile.
     #[arg(long, value_name = "LENGTH", default_value = "30s", value_parser = parse_slot)]

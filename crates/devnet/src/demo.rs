@@ -1,6 +1,7 @@
 //! `busbar demo`: runs a community, reports each slot, and checks at the end that every sum holds.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use crate::report::Report;
 use crate::stack::Stack;
 use crate::state::State;
 use crate::summary::Summary;
+use crate::website;
 
 /// How long the last batches may take to become final once trading has stopped.
 const DRAIN_LIMIT: Duration = Duration::from_secs(60);
@@ -52,7 +54,7 @@ pub async fn run(mut args: DemoArgs) -> anyhow::Result<ExitCode> {
             stack = starting => stack?,
             () = shutdown.stopped() => return Ok(ExitCode::SUCCESS),
         };
-        greet(&stack)?;
+        greet(&stack, &website::token_file(state.dir()))?;
         let error = match watch(&mut stack, &args, &shutdown, &mut past).await {
             Ok(()) => {
                 let finished = finish(&stack, &args, &past).await;
@@ -101,11 +103,12 @@ fn say(line: &str) -> anyhow::Result<()> {
     writeln!(out, "{line}").and_then(|()| out.flush()).context("nobody reads the output")
 }
 
-fn greet(stack: &Stack) -> anyhow::Result<()> {
+fn greet(stack: &Stack, token: &Path) -> anyhow::Result<()> {
     for note in &stack.notes {
         say(&format!("  {note}"))?;
     }
-    say(&format!("\ndashboard: http://{}\n\n{}", stack.dashboard_addr, lines::HEADING))
+    say(&format!("\ndashboard: http://{}", stack.dashboard_addr))?;
+    say(&format!("access token for orders and settings: {}\n\n{}", token.display(), lines::HEADING))
 }
 
 /// Follows the slots until enough have settled, a stop is asked for, or a service fails; then lets what was

@@ -95,8 +95,8 @@ pub async fn upsert_known(
     Ok(())
 }
 
-/// Announces an agent's key. A key that is not approved yet is replaced; an approved or revoked one
-/// stays, and the answer tells it.
+/// Announces an agent's key. A key that is not approved yet is replaced; an approved one stays, and the answer tells
+/// it. A revoked key stays revoked, but another may take its place: it waits for approval like the first one.
 ///
 /// # Errors
 /// [`StoreError`] if the database does not answer.
@@ -113,8 +113,12 @@ pub async fn upsert_pending(
         "INSERT INTO agents AS a (community_id, agent_id, public_key, fingerprint, status)
          VALUES ($1, $2, $3, $4, 'pending')
          ON CONFLICT (community_id, agent_id) DO UPDATE SET
-             public_key = CASE a.status WHEN 'pending' THEN EXCLUDED.public_key ELSE a.public_key END,
-             fingerprint = CASE a.status WHEN 'pending' THEN EXCLUDED.fingerprint ELSE a.fingerprint END
+             public_key = CASE WHEN a.status = 'pending' OR a.status = 'revoked' AND a.fingerprint <> EXCLUDED.fingerprint
+                          THEN EXCLUDED.public_key ELSE a.public_key END,
+             fingerprint = CASE WHEN a.status = 'pending' OR a.status = 'revoked' AND a.fingerprint <> EXCLUDED.fingerprint
+                           THEN EXCLUDED.fingerprint ELSE a.fingerprint END,
+             status = CASE WHEN a.status = 'revoked' AND a.fingerprint <> EXCLUDED.fingerprint
+                      THEN 'pending' ELSE a.status END
          RETURNING agent_id, public_key, fingerprint, status, last_seen_at",
         community.as_str(),
         agent_id.as_str(),

@@ -1,7 +1,7 @@
 //! Linking an address of a member's own: what members are given to sign, and what they signed.
 
 use chrono::{DateTime, Utc};
-use domain::ids::{ClientId, CommunityId, MemberId};
+use domain::ids::{AccountId, ClientId, CommunityId, MemberId};
 use receipt::Address;
 use sqlx::{PgConnection, PgExecutor};
 
@@ -313,4 +313,23 @@ pub async fn state(
         pending,
         former_addresses: row.former,
     }))
+}
+
+/// The addresses at which accounts lived before their members linked others.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn former_addresses(
+    db: impl PgExecutor<'_>,
+    community: &CommunityId,
+) -> Result<Vec<(AccountId, String)>, StoreError> {
+    let rows = sqlx::query!(
+        "SELECT account_id, chain_address FROM former_addresses WHERE community_id = $1",
+        community.as_str()
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|row| Ok((AccountId::new(&row.account_id).map_err(corrupt)?, row.chain_address)))
+        .collect()
 }

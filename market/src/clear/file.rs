@@ -84,13 +84,16 @@ pub fn read(path: &Path) -> Result<Vec<ListedOrder>, ClearError> {
     let mut table = Table::open(path, &COLUMNS)?;
     let mut orders = Vec::new();
     // The line of each id, which is text until all of them turn out to be numbers.
-    let mut lines: HashMap<String, u64> = HashMap::new();
-    let (mut numbers, mut zones, mut members) = (Vec::new(), BTreeSet::new(), Members::default());
+    let mut lines: HashMap<(Side, String), u64> = HashMap::new();
+    let (mut sides, mut numbers) = (Vec::new(), Vec::new());
+    let (mut zones, mut members) = (BTreeSet::new(), Members::default());
     while table.next_line()? {
         let order = order(&table, &mut members).map_err(|message| table.fail(message))?;
+        sides.push(order.side);
         numbers.push(order.name.parse::<i64>().ok());
-        if let Some(first) = lines.insert(order.name.clone(), table.line()) {
-            let message = format!("id {:?} was used on line {first}: give each order its own", order.name);
+        if let Some(first) = lines.insert((order.side, order.name.clone()), table.line()) {
+            let message =
+                format!("id {:?} was used on line {first}: give each order of a side its own", order.name);
             return Err(table.fail(message));
         }
         zones.insert(order.zone.clone());
@@ -102,13 +105,35 @@ pub fn read(path: &Path) -> Result<Vec<ListedOrder>, ClearError> {
             return Err(table.fail(format!("more than {MAX_RESTING_ORDERS} orders: split the file")));
         }
     }
-    // Ids that are two texts and one number, such as 1 and 01, say nothing about which is lower.
-    let distinct: HashSet<i64> = numbers.iter().copied().flatten().collect();
-    let by_place = distinct.len() < numbers.len();
-    for ((place, order), number) in (1..).zip(&mut orders).zip(numbers) {
-        order.id = OrderId(number.filter(|_| !by_place).unwrap_or(place));
+    for (order, id) in orders.iter_mut().zip(ids(&sides, &numbers)) {
+        order.id = OrderId(id);
     }
     Ok(orders)
+}
+
+/// The numbers by which orders go: their own where they are all different, and their places in the file where ids are no
+/// numbers or say nothing about which is lower, such as 1 and 01. Bids and offers that are each numbered for themselves
+/// keep their sides' order.
+fn ids(sides: &[Side], numbers: &[Option<i64>]) -> Vec<i64> {
+    let by_place = || (1..).take(numbers.len()).collect();
+    let Some(numbers) = numbers.iter().copied().collect::<Option<Vec<i64>>>() else { return by_place() };
+    if numbers.iter().collect::<HashSet<_>>().len() == numbers.len() {
+        return numbers;
+    }
+    let mut sorted: Vec<(i64, bool, usize)> = (0..)
+        .zip(sides)
+        .zip(&numbers)
+        .map(|((at, side), number)| (*number, *side == Side::Offer, at))
+        .collect();
+    sorted.sort_unstable();
+    if sorted.windows(2).any(|pair| (pair[0].0, pair[0].1) == (pair[1].0, pair[1].1)) {
+        return by_place();
+    }
+    let mut ids = vec![0; numbers.len()];
+    for (id, (_, _, at)) in (1..).zip(sorted) {
+        ids[at] = id;
+    }
+    ids
 }
 
 fn order(table: &Table, members: &mut Members) -> Result<ListedOrder, String> {
@@ -150,8 +175,8 @@ fn order(table: &Table, members: &mut Members) -> Result<ListedOrder, String> {
 
 fn side(text: &str) -> Result<Side, String> {
     match text.to_ascii_lowercase().as_str() {
-        "bid" | "buy" => Ok(Side::Bid),
-        "offer" | "ask" | "sell" => Ok(Side::Offer),
+        "bid" | "buy" | "b" => Ok(Side::Bid),
+        "offer" | "ask" | "sell" | "s" => Ok(Side::Offer),
         other => Err(format!("side {:?}: use bid or offer (buy or sell, ask)", short(other))),
     }
 }

@@ -38,7 +38,7 @@ pub(super) async fn enrol(
             }
             agents::find(pool, community, agent_id).await?
         }
-        // One that is approved or revoked stays what it is.
+        // One that is approved stays what it is, and a revoked one until another is announced.
         _ => {
             let key = &announcement.public_key;
             Some(agents::upsert_pending(pool, community, agent_id, key, fingerprint).await?)

@@ -155,6 +155,14 @@ fn ids_that_are_one_number_count_by_their_place() {
 }
 
 #[test]
+fn bids_and_offers_may_be_numbered_each_for_themselves() {
+    let orders = read_text(&format!("{HEADER}b,2,a,7,2\nB,1,b,7,2\ns,1,c,7,2\nS,2,d,7,2\n")).unwrap();
+    assert_eq!(orders.iter().map(|order| order.id.0).collect::<Vec<_>>(), [3, 1, 2, 4]);
+    let error = read_text(&format!("{HEADER}bid,1,a,7,2\noffer,1,b,7,2\nbid,1,c,7,2\n")).unwrap_err();
+    assert!(error.contains("orders.csv:4: id \"1\" was used on line 2"), "{error}");
+}
+
+#[test]
 fn a_column_without_a_name_and_a_zone_too_many_are_named() {
     let error = read_text(&format!(",{HEADER}0,bid,1,a,7,2\n")).unwrap_err();
     assert!(error.contains("orders.csv:1: column 1 has no name"), "{error}");
