@@ -49,8 +49,8 @@ impl FromRequest for Authorized {
     }
 }
 
-/// The token that a request carries.
-fn sent_token(request: &HttpRequest) -> Option<&str> {
+/// The token that a request carries, however its header is written.
+pub(crate) fn sent_token(request: &HttpRequest) -> Option<&str> {
     request.headers().get(header::AUTHORIZATION)?.to_str().ok().and_then(bearer)
 }
 

@@ -3,12 +3,11 @@
 use std::num::NonZeroU32;
 
 use actix_web::HttpRequest;
-use actix_web::http::header;
 use governor::clock::{Clock, DefaultClock};
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
-use sha2::{Digest, Sha256};
 
+use crate::auth::{member, sent_token};
 use crate::error::ApiError;
 
 /// Credentials are few; when more than these have a bucket, those that are full again are dropped.
@@ -39,9 +38,8 @@ impl CommandLimit {
     /// # Errors
     /// A problem that says when to try again; the bucket is as it was.
     pub(crate) fn take(&self, request: &HttpRequest, commands: usize) -> Result<(), ApiError> {
-        let credential = request.headers().get(header::AUTHORIZATION);
-        let key: Credential = Sha256::digest(credential.map_or(&b""[..], |value| value.as_bytes())).into();
-        self.take_from(key, commands)
+        // By the token and not the header: blanks or another case of the scheme must not open a bucket of its own.
+        self.take_from(member::hash(sent_token(request).unwrap_or_default()), commands)
     }
 
     fn take_from(&self, key: Credential, commands: usize) -> Result<(), ApiError> {
@@ -74,5 +72,19 @@ mod tests {
         assert!(problem.body().contains("too-many-requests"), "{}", problem.body());
         assert!(limit.take_from([2; 32], 500).is_ok(), "a large request takes a full bucket");
         assert!(limit.take_from([2; 32], 1).is_err());
+    }
+
+    #[test]
+    fn a_token_has_one_bucket_however_its_header_is_written() {
+        let limit = CommandLimit::new(NonZeroU32::MIN);
+        let sent = |header: &str| {
+            let request = actix_web::test::TestRequest::default().insert_header(("Authorization", header));
+            limit.take(&request.to_http_request(), 1).is_ok()
+        };
+        assert!(sent("Bearer abc"));
+        for same in ["Bearer  abc", "bearer abc", "BEARER   abc "] {
+            assert!(!sent(same), "{same:?}");
+        }
+        assert!(sent("Bearer abd"), "another token");
     }
 }
