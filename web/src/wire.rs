@@ -2,8 +2,9 @@
 //! decimal strings, because a JSON number is a float to many readers and money must not be.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use store::views::slots::BatchSummary;
 use utoipa::{IntoParams, ToSchema};
@@ -12,6 +13,16 @@ use crate::error::ApiError;
 
 /// The most entries of a page.
 pub(crate) const MAX_LIMIT: i64 = 500;
+
+/// The years that a time which is to be kept may have: JSON has room for others, the database and RFC 3339 have not.
+const YEARS: RangeInclusive<i32> = 1970..=9999;
+/// What is said of a time outside.
+pub(crate) const YEARS_ONLY: &str = "times are of the years 1970 to 9999";
+
+/// Whether a time from a body can be stored, and be shown again.
+pub(crate) fn is_keepable(time: DateTime<Utc>) -> bool {
+    YEARS.contains(&time.year())
+}
 
 /// A signed amount of nano-currency (10^-9 of a currency unit) as a decimal string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]

@@ -16,6 +16,7 @@ use super::slot::parse_start;
 use crate::app::AppState;
 use crate::auth::Authorized;
 use crate::error::{ApiError, Problem};
+use crate::wire::{YEARS_ONLY, is_keepable};
 use crate::{problems, routes};
 
 /// The most slots of one request.
@@ -174,6 +175,9 @@ fn rows(community: &Community, new: NewLimits, now: DateTime<Utc>) -> Result<Vec
             let start = limit.slot_start;
             Slot::starting_at(start, community.slot_length)
                 .map_err(|error| ApiError::new(problems::INVALID_SLOT, error.to_string()))?;
+            if !is_keepable(start) {
+                return Err(ApiError::new(problems::INVALID_SLOT, YEARS_ONLY));
+            }
             if !seen.insert(start) {
                 return Err(ApiError::invalid(format!("the body: the slot {start} is there twice")));
             }

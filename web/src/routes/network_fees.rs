@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use crate::app::AppState;
 use crate::auth::Authorized;
 use crate::error::{ApiError, Problem};
-use crate::wire::PriceMicro;
+use crate::wire::{PriceMicro, YEARS_ONLY, is_keepable};
 use crate::{problems, routes};
 
 /// The most fees of one request: one for each pair of the most zones.
@@ -131,6 +131,9 @@ fn rows(new: NewFees) -> Result<Vec<FeeRow>, ApiError> {
         .map(|fee| {
             let zone = |id: &str| ZoneId::new(id).map_err(ApiError::invalid);
             let (from_zone, to_zone) = (zone(&fee.from_zone)?, zone(&fee.to_zone)?);
+            if !is_keepable(fee.valid_from) {
+                return Err(ApiError::invalid(format!("the body: valid_from: {YEARS_ONLY}")));
+            }
             if !seen.insert((from_zone.clone(), to_zone.clone(), fee.valid_from)) {
                 let what =
                     format!("the body: {from_zone} to {to_zone} from {} on is there twice", fee.valid_from);

@@ -44,6 +44,7 @@ async fn a_utility_limits_slots_that_have_not_begun(pool: PgPool) {
         );
         for (body, expected) in [
             (of("utility", vec![limit("2026-03-01T12:15:00Z", 1)]), problem(422, "slot-begun")),
+            (of("utility", vec![limit("+262142-12-31T23:45:00Z", 1)]), problem(400, "invalid-slot")),
             (of("utility", vec![limit("2026-03-01T12:31:00Z", 1)]), problem(400, "invalid-slot")),
             (of("utility", vec![limit("2026-03-01T12:45:00Z", -1)]), problem(400, "invalid-request")),
             (of("utility", vec![]), problem(400, "invalid-request")),
@@ -75,6 +76,7 @@ async fn network_fees_hold_from_slots_on_that_take_no_orders_yet(pool: PgPool) {
         assert_eq!(set.json()["fees"][0]["fee_micro_per_kwh"], "12000");
         for (body, expected) in [
             (fee("main", "2026-03-01T12:30:00Z", "1"), problem(422, "slot-begun")),
+            (fee("main", "+262142-12-31T23:45:00Z", "1"), problem(400, "invalid-request")),
             (fee("moon", "2026-03-01T12:45:00Z", "1"), problem(400, "invalid-request")),
             (fee("main", "2026-03-01T12:45:00Z", "-1"), problem(400, "invalid-limit")),
             (fee("main", "2026-03-01T12:45:00Z", "238001"), problem(400, "invalid-limit")),

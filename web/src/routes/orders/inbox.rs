@@ -4,9 +4,7 @@
 //! that holds its commands, never before.
 
 use std::collections::HashMap;
-use std::ops::RangeInclusive;
 
-use chrono::Datelike;
 use domain::ids::CommunityId;
 use domain::slot::Slot;
 use store::PgPool;
@@ -16,14 +14,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::error::ApiError;
 use crate::problems;
+use crate::wire::{YEARS_ONLY, is_keepable};
 
 /// How many requests may wait to be stored.
 const MAX_WAITING: usize = 4_096;
 /// How many commands one transaction stores, of requests without a key.
 const MAX_COMMANDS: usize = 500;
-
-/// The years in which a slot can start.
-const YEARS: RangeInclusive<i32> = 1970..=9999;
 
 /// The way in for commands.
 #[derive(Debug, Clone)]
@@ -139,9 +135,7 @@ fn split(community: &Community, all: Vec<NewCommand>) -> (Vec<NewCommand>, Vec<(
         let slot = Slot::starting_at(command.slot_start, community.slot_length);
         let problem = match slot {
             // One command that the database cannot hold would take all that are stored with it along.
-            Ok(_) if !YEARS.contains(&command.slot_start.year()) => {
-                "slots are of the years 1970 to 9999".to_owned()
-            }
+            Ok(_) if !is_keepable(command.slot_start) => YEARS_ONLY.to_owned(),
             Ok(_) => {
                 good.push(command);
                 continue;
