@@ -1,11 +1,14 @@
 //! The OpenAPI 3.1 document, made from the code, and the page that shows it.
 
+mod headers;
+
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use self::headers::Headers;
 use crate::error::Problem;
 use crate::live::{self, LiveEvent};
 use crate::routes::{
@@ -23,7 +26,8 @@ const DOCUMENT_PATH: &str = "/api/openapi.json";
             settlement on an EVM chain.\n\nEnergy is an integer of watt-hours (`*_wh`). Money is a decimal string of \
             nano-currency (`*_nano`, 10^-9 of a currency unit), a price one of micro-currency per kWh \
             (`*_micro_per_kwh`). Times are RFC 3339 in UTC. Money is signed: positive is a credit to the account.\n\n\
-            Every error is a problem document (RFC 9457); `/problems` lists their types.",
+            Every error is a problem document (RFC 9457); `/problems` lists their types. Every answer in JSON to a GET has an \
+            ETag: a client that sends it back in If-None-Match gets 304 and no body as long as nothing has changed.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     paths(
@@ -35,7 +39,7 @@ const DOCUMENT_PATH: &str = "/api/openapi.json";
         operations::stack, operations::alive, operations::ready,
     ),
     components(schemas(Problem<'_>, LiveEvent<'_>)),
-    modifiers(&Bearer),
+    modifiers(&Bearer, &Headers),
     tags(
         (name = "communities", description = "Communities and their totals."),
         (name = "slots", description = "Slots, their trades, statements and settlement."),
@@ -57,7 +61,10 @@ impl Modify for Bearer {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("The token that the server made at its first start."))
+            .description(Some("The server's own token, which it made at its first start (`[web] token_file`), or a member's, which the \
+                 operator issues at `POST /api/v1/communities/{community_id}/members/{member_id}/tokens`. A member's token acts \
+                 for that member alone; routes about the community's fees, limits and tokens take the server's only, and those \
+                 about a member's link the member's only."))
             .build();
         document
             .components

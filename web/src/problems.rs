@@ -33,7 +33,7 @@ catalogue! {
     INVALID_SLOT = "invalid-slot", 400, "Not the start of a slot",
         "Slots are named by the time they start, in UTC (RFC 3339, such as 2026-03-01T12:00:00Z), and are aligned to the hour by the community's slot length.";
     UNAUTHORIZED = "unauthorized", 401, "A token is needed",
-        "Routes that write need the header Authorization: Bearer with the token that the server made at its first start, in the file that [web] token_file names.";
+        "Routes that write, and those that show what is private, need the header Authorization: Bearer with a token: the server's own, in the file that [web] token_file names, or for what a member may do itself a token of that member, which the operator issues at POST /api/v1/communities/{community_id}/members/{member_id}/tokens. The detail says which.";
     FORBIDDEN = "forbidden", 403, "Not yours to do",
         "The token is valid, but not for this: what a member alone may do needs a token of that member, which the operator issues at POST /api/v1/communities/{community_id}/members/{member_id}/tokens.";
     INVALID_LINK = "invalid-link", 400, "The address cannot be linked so",

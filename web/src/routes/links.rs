@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 use crate::app::AppState;
 use crate::auth::member;
 use crate::error::{ApiError, Problem};
+use crate::routes::orders::key::IdempotencyKey;
 use crate::{problems, routes};
 use message::Message;
 
@@ -140,6 +141,7 @@ pub(crate) async fn show(
         (status = 403, description = "The token is not this member's.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such community or member.", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The address is an account's, or the community has no contract yet.", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is not JSON.", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -204,17 +206,19 @@ pub(crate) async fn challenge(
         (status = 403, description = "The token is not this member's.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such community or member.", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The key was used for another request, the address is an account's, or a link is on its way.", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is not JSON.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn link(
     request: HttpRequest,
+    key: IdempotencyKey,
     state: web::Data<AppState>,
     path: web::Path<(String, String)>,
     signed: web::Json<SignedLink>,
 ) -> Result<HttpResponse, ApiError> {
     let (community, id) = authorized(&request, &state, &path).await?;
-    let client_id = idempotency_key(&request)?;
+    let client_id = key.required()?;
     let (pool, community_id, now) = (&state.pool, &community.community_id, state.clock.now());
     let known =
         links::known(pool, community_id, &id, &client_id, (&signed.message, &signed.signature)).await?;
@@ -325,18 +329,12 @@ async fn current(state: &AppState, community: &Community, id: &MemberId) -> Resu
     })
 }
 
-fn idempotency_key(request: &HttpRequest) -> Result<ClientId, ApiError> {
-    let key = request.headers().get("idempotency-key").and_then(|key| key.to_str().ok());
-    let key = key.ok_or_else(|| ApiError::invalid("this route needs the header Idempotency-Key"))?;
-    ClientId::new(key).map_err(|error| ApiError::invalid(format!("the header Idempotency-Key: {error}")))
-}
-
 fn refusal(linked: Linked, id: &MemberId) -> Result<(), ApiError> {
     match linked {
         Linked::New | Linked::Repeated => Ok(()),
         Linked::Reused => {
             let detail = format!("{id} used this Idempotency-Key for another link");
-            Err(ApiError::new(problems::CLIENT_ID_REUSED, detail))
+            Err(ApiError::new(problems::KEY_REUSED, detail))
         }
         Linked::UnknownNonce => Err(invalid(
             &"the message's nonce was used already, has expired, or was never given to this member: ask for another message",

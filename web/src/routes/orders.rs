@@ -2,7 +2,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod inbox;
-mod key;
+pub(crate) mod key;
 pub(crate) mod limit;
 pub(crate) mod new_order;
 pub(crate) mod own;

@@ -148,6 +148,8 @@ pub(crate) struct Statements {
         (status = 200, description = "A page of statements.", content(
             (Statements = "application/json"),
             (String = "text/csv"),
+        ), headers(
+            ("x-next-before" = Option<DateTime<Utc>>, description = "Of a CSV page: give it as `before` to get the next one. Absent on the last."),
         )),
         (status = 400, description = "The query is not valid.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such community or member.", body = Problem, content_type = "application/problem+json"),
@@ -175,7 +177,7 @@ pub(crate) async fn list(
             let mut answer = HttpResponse::Ok();
             answer.insert_header((header::CONTENT_DISPOSITION, name));
             if let Some(next) = page.next_before {
-                answer.insert_header(("x-next-before", next.to_rfc3339()));
+                answer.insert_header(("x-next-before", csv::time(next)));
             }
             answer.content_type("text/csv; charset=utf-8").body(csv::write(&page, period.is_some()))
         }

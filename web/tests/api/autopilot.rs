@@ -178,6 +178,8 @@ async fn what_a_setting_would_have_saved_is_told_beside_what_was_saved(pool: PgP
         let ben = "/api/v1/communities/demo/members/ben/sites/b1/autopilot/what-if";
         let ben = client.get(ben).await.json();
         assert_eq!((&ben["actual_net_nano"], &ben["battery"]), (&json!("-189344000"), &Value::Null));
+        let preview = "/api/v1/communities/demo/members/ben/sites/b1/autopilot/preview?days=7";
+        assert_eq!(client.get(preview).await.status, 400, "days say nothing about the orders to come");
         let cara = "/api/v1/communities/empty/members/cara/sites/c1/autopilot/what-if";
         assert_eq!(client.get(cara).await.status, 404);
     })

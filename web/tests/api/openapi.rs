@@ -49,6 +49,31 @@ async fn the_document_and_its_page_are_served(pool: PgPool) {
     .await;
 }
 
+/// A client that is made from the document knows how to ask again, and when.
+#[test]
+fn headers_are_documented_where_they_are_sent() {
+    let document: Value = serde_json::from_str(&web::openapi::document().unwrap()).unwrap();
+    let api = "/api/v1/communities/{community_id}";
+    let responses =
+        |path: &str, method: &str| document["paths"][format!("{api}{path}")][method]["responses"].clone();
+    let members = responses("/members", "get");
+    assert!(members["200"]["headers"]["ETag"].is_object() && members["304"].is_object());
+    assert!(responses("/live", "get")["304"].is_null(), "a stream has no version");
+    let order = responses("/orders", "post");
+    for status in ["429", "503"] {
+        assert!(order[status]["headers"]["Retry-After"].is_object(), "{status}");
+    }
+    assert!(order["401"]["headers"]["WWW-Authenticate"].is_object());
+    let statements = responses("/members/{member_id}/statements", "get");
+    assert!(statements["200"]["headers"]["x-next-before"].is_object());
+    for path in ["/members/{member_id}/link", "/members/{member_id}/link/challenge"] {
+        assert!(responses(path, "post")["413"].is_object(), "{path}");
+    }
+    let preview =
+        &document["paths"][format!("{api}/members/{{member_id}}/sites/{{site_id}}/autopilot/preview")]["get"];
+    assert!(preview["parameters"].as_array().unwrap().iter().all(|parameter| parameter["name"] != "days"));
+}
+
 /// A route that is documented but not registered would answer "no such address", and so would one
 /// whose path differs.
 #[sqlx::test(migrator = "store::MIGRATOR")]

@@ -78,6 +78,7 @@ pub(crate) async fn show(
     path: web::Path<(String, String, String)>,
     trial: web::Query<Trial>,
 ) -> Result<Json<Preview>, ApiError> {
+    trial.without_days()?;
     let (community, site) = routes::existing_site(&state, &path).await?;
     let bounds = place(&state, &community, &site.site_id).await?.bounds;
     let settings = trial.settings(&site.settings, &bounds)?;

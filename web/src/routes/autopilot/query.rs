@@ -33,8 +33,8 @@ pub(crate) struct Trial {
     /// Whether the battery would follow the plan.
     #[param(value_type = Option<bool>)]
     follows_battery_plan: Option<String>,
-    /// How many days to look back, 1 to 31; for a what-if only.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 31)]
+    /// How many days to look back; a what-if documents it, and everything else refuses it.
+    #[param(ignore)]
     days: Option<String>,
 }
 
@@ -63,6 +63,17 @@ impl Trial {
         }
         settings.check_within(bounds).map_err(|error| invalid(&error))?;
         Ok(settings)
+    }
+
+    /// Makes sure that nobody believes a question without a past to look back.
+    ///
+    /// # Errors
+    /// A problem if `days` is given.
+    pub(crate) fn without_days(&self) -> Result<(), ApiError> {
+        match self.days {
+            None => Ok(()),
+            Some(_) => Err(ApiError::invalid("the query: days is a what-if's; leave it out here")),
+        }
     }
 
     /// How many days to look back.

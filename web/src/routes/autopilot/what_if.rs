@@ -83,6 +83,7 @@ pub(crate) struct BatteryUse {
         ("member_id" = String, Path, description = "The member.", example = "anna"),
         ("site_id" = String, Path, description = "The site.", example = "site-001"),
         Trial,
+        ("days" = Option<u32>, Query, minimum = 1, maximum = 31, description = "How many days to look back, 1 to 31; 30 if it is left out."),
     ),
     responses(
         (status = 200, description = "What it would have come to.", body = WhatIf),

@@ -2,6 +2,8 @@
 //!
 //! Every cell is a number, a time, an id or hex, none of which needs quoting.
 
+use chrono::{DateTime, SecondsFormat, Utc};
+
 use super::{Statement, Statements};
 
 /// The columns that each entry has, in the order of [`cells`].
@@ -18,7 +20,7 @@ pub(crate) fn write(page: &Statements, by_period: bool) -> String {
         format!("slot_start,revision,{FIGURES},trade_ids,readings,batch_id,batch_status,tx_hash,block_number")
     };
     let periods = page.periods.iter().map(|p| {
-        let start = p.period_start.to_rfc3339();
+        let start = time(p.period_start);
         format!("{start},{},{},{}", p.slots, p.settled_slots, cells(&p.statement))
     });
     let slots = page.statements.iter().map(|s| {
@@ -30,12 +32,17 @@ pub(crate) fn write(page: &Statements, by_period: bool) -> String {
                 format!("{},{},{tx_hash},{}", b.batch_id, b.status, optional(b.block_number))
             },
         );
-        let (start, figures) = (s.slot_start.to_rfc3339(), cells(&s.statement));
+        let (start, figures) = (time(s.slot_start), cells(&s.statement));
         let (trades, readings) = (trades.join(" "), s.readings.join(" "));
         format!("{start},{},{figures},{trades},{readings},{batch}", s.revision)
     });
     let lines: Vec<String> = std::iter::once(head).chain(periods).chain(slots).collect();
     lines.join("\r\n") + "\r\n"
+}
+
+/// A time with a Z, as in JSON: pasted into an address, the `+` of `+00:00` would be a blank.
+pub(crate) fn time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 fn cells(s: &Statement) -> String {
