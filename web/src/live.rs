@@ -33,7 +33,7 @@ const HEARTBEAT: &[u8] = b": heartbeat\n\n";
 /// The data of a live event.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct LiveEvent<'a> {
-    /// `slot`, `order`, `trade`, `depth`, `forecast`, `reading`, `batch`, or `resync` if events were missed.
+    /// `slot`, `order`, `trade`, `depth`, `forecast`, `reading`, `batch`, `settings`, or `resync` if events were missed.
     #[schema(example = "slot")]
     kind: &'static str,
     /// The community.
@@ -51,7 +51,8 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
 /// Follow what changes in a community.
 ///
 /// Server-sent events: `slot`, `order`, `trade`, `depth`, `forecast`, `reading` and `batch` say that rows of that kind
-/// changed, `resync` that events were missed and everything should be looked at again. `depth` comes at most five
+/// changed, `settings` that an autopilot's settings, a standing order, a grid limit or a network fee did, `resync` that
+/// events were missed and everything should be looked at again. `depth` comes at most five
 /// times a second and slot. Each event has an id; a client that comes back with the header Last-Event-ID gets what it
 /// missed, as long as it is kept. A comment every 15 seconds shows that the connection lives.
 #[utoipa::path(

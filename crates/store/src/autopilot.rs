@@ -9,6 +9,7 @@ use sqlx::{PgConnection, PgExecutor};
 
 use crate::StoreError;
 use crate::error::corrupt;
+use crate::notify::{self, Event, Kind};
 
 /// A site, its battery and how it is set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -202,6 +203,7 @@ pub async fn change(
     )
     .execute(&mut *tx)
     .await?;
+    notify::send(&mut *tx, &Event::new(Kind::Settings, community, None)).await?;
     Ok(Changed::New)
 }
 

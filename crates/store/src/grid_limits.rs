@@ -4,10 +4,11 @@ use chrono::{DateTime, Utc};
 use domain::grid::{GridLimits, LimitSource};
 use domain::ids::CommunityId;
 use domain::units::Energy;
-use sqlx::PgExecutor;
+use sqlx::{PgExecutor, PgPool};
 
 use crate::StoreError;
 use crate::error::corrupt;
+use crate::notify::{self, Event, Kind};
 
 /// A limit of one slot, as its source has set it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,16 +77,17 @@ pub async fn between(
 /// # Errors
 /// [`StoreError`] if the database refuses them.
 pub async fn set(
-    db: impl PgExecutor<'_>,
+    pool: &PgPool,
     community: &CommunityId,
     limits: &[LimitRow],
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
+    let mut tx = pool.begin().await?;
     let starts: Vec<_> = limits.iter().map(|row| row.slot_start).collect();
     let sources: Vec<_> = limits.iter().map(|row| row.source.as_str().to_owned()).collect();
     let imports: Vec<Option<i64>> = limits.iter().map(|row| row.limits.import.map(Energy::wh)).collect();
     let exports: Vec<Option<i64>> = limits.iter().map(|row| row.limits.export.map(Energy::wh)).collect();
-    sqlx::query!(
+    let done = sqlx::query!(
         "INSERT INTO grid_limits (community_id, slot_start, source, import_limit_wh, export_limit_wh, set_at)
          SELECT $1, t.*, $6 FROM UNNEST($2::timestamptz[], $3::text[], $4::bigint[], $5::bigint[]) AS t
          ON CONFLICT (community_id, slot_start, source) DO UPDATE SET
@@ -100,8 +102,12 @@ pub async fn set(
         &exports as &[Option<i64>],
         now
     )
-    .execute(db)
+    .execute(&mut *tx)
     .await?;
+    if done.rows_affected() > 0 {
+        notify::send(&mut *tx, &Event::new(Kind::Settings, community, None)).await?;
+    }
+    tx.commit().await?;
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use sqlx::{PgConnection, PgExecutor};
 
 use crate::StoreError;
 use crate::error::corrupt;
+use crate::notify::{self, Event, Kind};
 use crate::zones::SiteZone;
 
 /// The most versions that one look returns.
@@ -116,8 +117,11 @@ pub async fn set(
         &micro,
         now
     )
-    .execute(tx)
+    .execute(&mut *tx)
     .await?;
+    if !changed.is_empty() {
+        notify::send(&mut *tx, &Event::new(Kind::Settings, community, None)).await?;
+    }
     Ok(SetFees::Stored)
 }
 

@@ -35,6 +35,8 @@ pub enum Kind {
     Batch,
     /// Forecasts of a site, or of all, were made anew.
     Forecast,
+    /// How a site's autopilot is set, a standing order, a grid limit or a network fee changed.
+    Settings,
     /// Deposits were requested or became final.
     Deposit,
 }

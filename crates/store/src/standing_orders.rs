@@ -7,10 +7,11 @@ use chrono::{DateTime, Utc};
 use domain::ids::{CommunityId, MemberId, SiteId};
 use domain::standing::{Preference, StandingOrder, Wish};
 use domain::units::Price;
-use sqlx::PgExecutor;
+use sqlx::{PgExecutor, PgPool};
 
 use crate::StoreError;
 use crate::error::corrupt;
+use crate::notify::{self, Event, Kind};
 
 struct Row {
     site_id: String,
@@ -88,12 +89,13 @@ pub async fn newest(
 /// # Errors
 /// [`StoreError`] if the database refuses it.
 pub async fn set(
-    db: impl PgExecutor<'_>,
+    pool: &PgPool,
     community: &CommunityId,
     site: &SiteId,
     order: &StandingOrder,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
+    let mut tx = pool.begin().await?;
     let preference = order.wish.preference();
     let partners: Vec<String> = preference.partners().iter().map(ToString::to_string).collect();
     sqlx::query!(
@@ -117,8 +119,10 @@ pub async fn set(
         &partners,
         order.wish.premium().micro_per_kwh()
     )
-    .execute(db)
+    .execute(&mut *tx)
     .await?;
+    notify::send(&mut *tx, &Event::new(Kind::Settings, community, None)).await?;
+    tx.commit().await?;
     Ok(())
 }
 

@@ -146,6 +146,7 @@ const fn shown(kind: Kind) -> Option<&'static str> {
         Kind::Batch => Some("batch"),
         Kind::Order => Some("order"),
         Kind::Forecast => Some("forecast"),
+        Kind::Settings => Some("settings"),
         Kind::Command | Kind::Deposit => None,
     }
 }

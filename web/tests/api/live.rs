@@ -1,13 +1,14 @@
 use std::time::Duration;
 
 use domain::ids::CommunityId;
+use serde_json::{Value, json};
 use sqlx::PgPool;
 use store::notify::{self, Event, Kind};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use web::WebConfig;
 
-use crate::support::{with_config, with_server};
+use crate::support::{bearer, with_config, with_server};
 
 const LIVE: &str = "/api/v1/communities/demo/live";
 
@@ -40,6 +41,45 @@ async fn a_commit_reaches_a_live_client(pool: PgPool) {
             }
         };
         assert!(text.contains("event: slot\n"), "{text}");
+    })
+    .await;
+}
+
+/// A change of each setting, another one for each `number`.
+fn changes(number: i64) -> [(&'static str, Value); 4] {
+    let slot = "2026-03-01T12:45:00Z";
+    let settings = json!({"preset": "cheapest", "paused": false, "battery_reserve_percent": number % 100});
+    let standing = json!({"prefers": "local", "premium_micro_per_kwh": number.to_string()});
+    let limit = json!({"slot_start": slot, "export_limit_wh": number});
+    let fee = json!({"from_zone": "main", "to_zone": "main", "valid_from": slot,
+        "fee_micro_per_kwh": number.to_string()});
+    [
+        ("/members/anna/sites/a1/autopilot", settings),
+        ("/members/anna/sites/a1/standing-order", standing),
+        ("/grid-limits", json!({"source": "utility", "limits": [limit]})),
+        ("/network-fees", json!({"fees": [fee]})),
+    ]
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn every_setting_that_changes_is_told(pool: PgPool) {
+    with_server(pool, async |client| {
+        let mut stream = client.open("GET", LIVE, &[], "").await;
+        read_until(&mut stream, ": heartbeat").await;
+        for setting in 0..4 {
+            // The server may not listen to the database yet: another change follows until one arrives.
+            for number in 1.. {
+                let (path, body) = changes(number)[setting].clone();
+                let headers = [&*bearer(), "Content-Type: application/json"];
+                let path = format!("/api/v1/communities/demo{path}");
+                let answer = client.send("PUT", &path, &headers, &body.to_string()).await;
+                assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+                let arrived = read_until(&mut stream, "event: settings\n");
+                if tokio::time::timeout(Duration::from_secs(1), arrived).await.is_ok() {
+                    break;
+                }
+            }
+        }
     })
     .await;
 }

@@ -9,7 +9,7 @@ const POLL_MS = 5_000;
 const SAFETY_POLL_MS = 20_000;
 const RECONNECT_FIRST_MS = 1_000;
 const RECONNECT_LAST_MS = 30_000;
-const EVENTS = ['slot', 'order', 'trade', 'depth', 'forecast', 'reading', 'batch', 'resync'];
+const EVENTS = ['slot', 'order', 'trade', 'depth', 'forecast', 'reading', 'batch', 'settings', 'resync'];
 
 export type Connection = 'connecting' | 'live' | 'polling' | 'offline';
 
