@@ -2,8 +2,9 @@
 
 use actix_web::web::{self, Json};
 use chrono::{DateTime, Utc};
+use domain::ids::ZoneId;
 use domain::order::Side;
-use domain::units::Overflow;
+use domain::units::{Overflow, Price};
 use serde::{Deserialize, Serialize};
 use store::orders::{self, Level};
 use store::slots::{self, SlotStatus};
@@ -11,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::AppState;
 use crate::error::{ApiError, Problem};
+use crate::routes::bounds;
 use crate::routes::slot::parse_start;
 use crate::wire::PriceMicro;
 use crate::{problems, routes};
@@ -40,8 +42,10 @@ pub(crate) struct Depth {
     gate_closes_at: DateTime<Utc>,
     /// The lowest limit that an order may have: the feed-in tariff.
     lowest_limit_micro_per_kwh: PriceMicro,
-    /// The highest limit that an order may have: the retail tariff less the fees.
+    /// The highest limit that an offer may have: what the zone with the lowest fees can pay, its retail tariff less them.
     highest_limit_micro_per_kwh: PriceMicro,
+    /// The highest limit that a bid may have, by the buyer's zone; a zone that joined too late for the slot is left out.
+    bid_limits: Vec<BidLimit>,
     /// The largest energy of an order.
     max_order_wh: i64,
     /// What waits to buy, the highest limit first.
@@ -54,6 +58,17 @@ pub(crate) struct Depth {
     offers_wh: i64,
     /// The slot's last trade; null if there is none.
     last_trade: Option<LastTrade>,
+}
+
+/// The highest limit of a zone's bids.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BidLimit {
+    /// The zone, as a member's sites name theirs.
+    #[schema(example = "main")]
+    zone_id: String,
+    /// The retail tariff less the platform fee and the highest network fee that the zone may pay. Below the lowest limit
+    /// the zone cannot buy locally.
+    highest_limit_micro_per_kwh: PriceMicro,
 }
 
 /// What waits at one limit.
@@ -105,9 +120,17 @@ pub(crate) async fn show(
         ApiError::new(problems::UNKNOWN_SLOT, format!("the market of {id} has no slot at {start:?}"))
     })?;
     let tariff = store::communities::tariff_at(pool, id, start).await?;
-    let highest = tariff.highest_limit().map_err(|overflow: Overflow| {
-        ApiError::new(problems::INTERNAL, format!("the slot's tariff: {overflow}"))
-    })?;
+    let by_zone = bounds::of_bids(&state, &community, start, &tariff).await?;
+    let highest = match by_zone.iter().map(|(_, highest)| *highest).max() {
+        Some(highest) => highest,
+        None => tariff.highest_limit().map_err(|overflow: Overflow| {
+            ApiError::new(problems::INTERNAL, format!("the slot's tariff: {overflow}"))
+        })?,
+    };
+    let bid_limit = |(zone, highest): (ZoneId, Price)| BidLimit {
+        zone_id: zone.to_string(),
+        highest_limit_micro_per_kwh: PriceMicro(highest.micro_per_kwh()),
+    };
     // An order that is still open after gate closure expires with it: nobody can trade with it.
     let takes_orders = slot.status == SlotStatus::Open;
     let rows = if takes_orders { orders::depth(pool, id, start, levels).await? } else { vec![] };
@@ -120,6 +143,7 @@ pub(crate) async fn show(
         gate_closes_at: start - community.gate_closure_lead,
         lowest_limit_micro_per_kwh: PriceMicro(tariff.lowest_limit().micro_per_kwh()),
         highest_limit_micro_per_kwh: PriceMicro(highest.micro_per_kwh()),
+        bid_limits: by_zone.into_iter().map(bid_limit).collect(),
         max_order_wh: community.max_order.wh(),
         bids: side(Side::Bid).map(BookLevel::from).collect(),
         offers: side(Side::Offer).map(BookLevel::from).collect(),

@@ -78,6 +78,9 @@ pub(crate) struct Site {
     /// Its id.
     #[schema(example = "site-001")]
     site_id: String,
+    /// Its zone; network fees, and so the bounds of its bids, depend on it.
+    #[schema(example = "main")]
+    zone_id: String,
     /// The generator's peak power; 0 for none.
     pv_peak_w: i64,
     /// What the battery holds; 0 for none.
@@ -140,9 +143,9 @@ pub(crate) struct Neighbour {
     /// The neighbour's pseudonym.
     #[schema(example = "Blue Heron")]
     pseudonym: String,
-    /// Bought from it.
+    /// Bought from it, in both auctions.
     bought_wh: i64,
-    /// Sold to it.
+    /// Sold to it, in both auctions.
     sold_wh: i64,
 }
 
@@ -216,7 +219,8 @@ impl Site {
             export_wh: row.export_wh,
             age_s: age,
         });
-        Self { site_id: row.site_id, pv_peak_w: row.pv_peak_w, battery_wh: row.battery_wh, meter }
+        let SiteRow { site_id, zone_id, pv_peak_w, battery_wh, .. } = row;
+        Self { site_id, zone_id, pv_peak_w, battery_wh, meter }
     }
 }
 

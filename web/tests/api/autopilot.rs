@@ -240,6 +240,21 @@ async fn limits_are_bounded_by_the_fees_of_the_zone_as_in_the_market(pool: PgPoo
         let headers = [&*bearer(), "Content-Type: application/json"];
         let refused = client.send("PUT", &format!("{ben}/autopilot"), &headers, &high.to_string()).await;
         assert_eq!((refused.status, &refused.json()["type"]), (400, &json!("/problems/invalid-limit")));
+        // The book of a slot says the same of its zones.
+        let book = client.get("/api/v1/communities/demo/slots/2026-03-01T12:30:00Z/depth").await.json();
+        let of = |zone: &str, micro: &str| json!({"zone_id": zone, "highest_limit_micro_per_kwh": micro});
+        assert_eq!(
+            book["bid_limits"],
+            json!([of("far", "218000"), of("main", "288000"), of("north", "313000")])
+        );
+        assert_eq!(book["highest_limit_micro_per_kwh"], "313000");
+        // A zone that came while the slot took orders has no part in it, neither as a buyer nor as a seller.
+        let joined = "INSERT INTO zone_changes (community_id, change_id, site_id, zone_id, joined_after)
+            VALUES ('demo', 900, 'a1', 'main', '2026-03-01T12:30:00Z')";
+        sqlx::query(joined).execute(&pool).await.unwrap();
+        let book = client.get("/api/v1/communities/demo/slots/2026-03-01T12:30:00Z/depth").await.json();
+        assert_eq!(book["bid_limits"][0], of("far", "288000"), "far pays the tariff's fee to what is left");
+        assert_eq!(book["bid_limits"].as_array().unwrap().len(), 2);
         // So dear that no neighbour can sell to it: it does not bid at all, but still offers.
         zones(&pool, 250_000).await;
         let sides: Vec<_> = limits().await.into_iter().map(|(side, _)| side).collect();

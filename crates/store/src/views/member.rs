@@ -59,6 +59,8 @@ pub struct MemberTotals {
 pub struct SiteRow {
     /// The site's id.
     pub site_id: String,
+    /// Its zone in the network.
+    pub zone_id: String,
     /// The generator's peak power in W; zero for none.
     pub pv_peak_w: i64,
     /// What the battery holds in Wh; zero for none.
@@ -102,7 +104,7 @@ pub struct OrderRow {
     pub reason: String,
 }
 
-/// With whom a member traded in the continuous auction.
+/// With whom a member traded, in the continuous auction and the closing one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NeighbourRow {
     /// The neighbour's pseudonym.
@@ -184,7 +186,7 @@ pub async fn sites(
 ) -> Result<Vec<SiteRow>, StoreError> {
     Ok(sqlx::query_as!(
         SiteRow,
-        r#"SELECT s.site_id, s.pv_peak_w, s.battery_wh, m.meter_id AS "meter_id?", m.template_id AS "template_id?",
+        r#"SELECT s.site_id, s.zone_id, s.pv_peak_w, s.battery_wh, m.meter_id AS "meter_id?", m.template_id AS "template_id?",
                   r.slot_end AS "last_slot_end?", r.read_at AS "last_read_at?", r.power_w AS "last_power_w?",
                   r.import_mwh / 1000 AS "import_wh?", r.export_mwh / 1000 AS "export_wh?"
            FROM sites s
@@ -225,7 +227,8 @@ pub async fn orders(
     .await?)
 }
 
-/// With whom a member traded, most energy first.
+/// With whom a member traded, most energy first: what was agreed ahead, and what the closing auction gave at each slot's
+/// latest revision. Between its own sites nobody is a neighbour.
 ///
 /// # Errors
 /// [`StoreError`] if the database does not answer.
@@ -240,9 +243,22 @@ pub async fn neighbours(
              SELECT seller_id AS other_id, energy_wh AS bought_wh, 0 AS sold_wh FROM trades
              WHERE community_id = $1 AND buyer_id = $2
              UNION ALL
-             SELECT buyer_id, 0, energy_wh FROM trades WHERE community_id = $1 AND seller_id = $2)
+             SELECT buyer_id, 0, energy_wh FROM trades WHERE community_id = $1 AND seller_id = $2
+             UNION ALL
+             SELECT other.member_id, p.energy_wh, 0 FROM sites own
+             JOIN closing_pairs p ON p.community_id = own.community_id AND p.buyer_site_id = own.site_id
+             JOIN slots s ON s.community_id = p.community_id AND s.slot_start = p.slot_start AND s.revision = p.revision
+             JOIN sites other ON other.community_id = p.community_id AND other.site_id = p.seller_site_id
+             WHERE own.community_id = $1 AND own.member_id = $2
+             UNION ALL
+             SELECT other.member_id, 0, p.energy_wh FROM sites own
+             JOIN closing_pairs p ON p.community_id = own.community_id AND p.seller_site_id = own.site_id
+             JOIN slots s ON s.community_id = p.community_id AND s.slot_start = p.slot_start AND s.revision = p.revision
+             JOIN sites other ON other.community_id = p.community_id AND other.site_id = p.buyer_site_id
+             WHERE own.community_id = $1 AND own.member_id = $2)
            SELECT m.pseudonym, sum(bought_wh)::bigint AS "bought_wh!", sum(sold_wh)::bigint AS "sold_wh!"
            FROM both_ways JOIN members m ON m.community_id = $1 AND m.member_id = other_id
+           WHERE other_id <> $2
            GROUP BY m.pseudonym ORDER BY sum(bought_wh + sold_wh) DESC, m.pseudonym LIMIT $3"#,
         community.as_str(),
         member.as_str(),

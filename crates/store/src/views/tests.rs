@@ -128,7 +128,13 @@ async fn a_member_in_full(pool: PgPool) {
     let orders = member::orders(&pool, &demo(), &ben, 20).await.unwrap();
     assert_eq!(orders.iter().map(|o| o.order_id).collect::<Vec<_>>(), [3, 2]);
     let neighbours = member::neighbours(&pool, &demo(), &ben).await.unwrap();
-    assert_eq!((neighbours[0].pseudonym.as_str(), neighbours[0].bought_wh), ("Amber Kite", 600));
+    assert_eq!((neighbours[0].pseudonym.as_str(), neighbours[0].bought_wh), ("Amber Kite", 714));
+    let sold: Vec<_> = member::neighbours(&pool, &demo(), &member_id("anna")).await.unwrap();
+    assert_eq!(
+        sold.iter().map(|row| row.sold_wh).collect::<Vec<_>>(),
+        [714, 286],
+        "what was cleared last counts"
+    );
     let statements = statements::of_member(&pool, &demo(), &ben, None, 10).await.unwrap();
     assert_eq!(statements.len(), 1);
     assert_eq!(statements[0].production_wh, Some(0));

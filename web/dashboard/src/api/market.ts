@@ -18,6 +18,8 @@ export interface Depth {
   /** Within these a limit must lie. */
   lowest_limit_micro_per_kwh: bigint;
   highest_limit_micro_per_kwh: bigint;
+  /** Of bids, by the zone of the buyer's site. */
+  bid_limits: { zone_id: string; highest_limit_micro_per_kwh: bigint }[];
   max_order_wh: number;
   /** Best first. */
   bids: Level[];
@@ -34,6 +36,7 @@ export const depth = object<Depth>({
   gate_closes_at: time,
   lowest_limit_micro_per_kwh: decimal,
   highest_limit_micro_per_kwh: decimal,
+  bid_limits: list(object<{ zone_id: string; highest_limit_micro_per_kwh: bigint }>({ zone_id: text, highest_limit_micro_per_kwh: decimal })),
   max_order_wh: integer,
   bids: list(level),
   offers: list(level),

@@ -31,6 +31,8 @@ export interface Meter {
 
 export interface Site {
   site_id: string;
+  /** Network fees, and so the bounds of its bids, depend on it. */
+  zone_id: string;
   pv_peak_w: number;
   battery_wh: number;
   meter: Meter | null;
@@ -98,7 +100,7 @@ export const member = object<Member>({
     base_nano: decimal,
     savings_nano: decimal,
   }),
-  sites: list(object<Site>({ site_id: text, pv_peak_w: integer, battery_wh: integer, meter: nullable(meter) })),
+  sites: list(object<Site>({ site_id: text, zone_id: text, pv_peak_w: integer, battery_wh: integer, meter: nullable(meter) })),
   orders: list(
     object<Order>({
       order_id: id,

@@ -34,6 +34,12 @@ export function slotName(start: string, end: string, nowMs: number, lang: string
   return day(start, lang) === day(nowMs, lang) ? times : `${day(start, lang)}, ${times}`;
 }
 
+/** `10:45` of a slot's start, with the day before it where that is not the day of `nowMs`. */
+export function startName(start: string, nowMs: number, lang: string, seconds: boolean): string {
+  const time = clockTime(start, lang, seconds);
+  return day(start, lang) === day(nowMs, lang) ? time : `${day(start, lang)}, ${time}`;
+}
+
 /** A span as `0:07`, `12:05` or `3:04:09`; never below zero. */
 export function countdown(ms: number): string {
   const total = Math.max(0, Math.ceil(ms / 1000));

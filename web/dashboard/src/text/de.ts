@@ -141,15 +141,15 @@ export const de: Dictionary = {
   },
   member: {
     pseudonym: (name) => `Nachbarn sehen „${name}“`, balance: 'Guthaben auf der Chain', balanceDef: 'Ein Guthaben steht für eine Einheit der Währung, die der Vertrag hält.',
-    receivable: (m) => `${m} der Reserve noch geschuldet`, savings: 'Bisher gespart', savingsDef: (base, net) => `Zu den Tarifen allein ${base}, mit Nachbarn ${net}.`,
+    receivable: (m) => `${m} der Reserve noch geschuldet`, payable: (m) => `Die Reserve schuldet Ihnen noch ${m}`, savings: 'Bisher gespart', savingsDef: (base, net) => `Zu den Tarifen allein ${base}, mit Nachbarn ${net}.`,
     bought: 'Von Nachbarn gekauft', sold: 'An Nachbarn verkauft', ofImport: (p) => `${p} des gesamten Bezugs`, ofExport: (p) => `${p} der gesamten Abgabe`,
-    nothingIn: 'Noch wurde keine Energie bezogen.', nothingOut: 'Noch wurde keine Energie abgegeben.', figures: 'Guthaben und Energie', autopilot: 'Autopilot', address: 'Adresse auf der Chain',
+    nothingIn: 'Noch wurde keine Energie bezogen.', onlyBought: 'Vorab gekauft; bezogen wurde noch keine Energie.', onlySold: 'Vorab verkauft; abgegeben wurde noch keine Energie.', nothingOut: 'Noch wurde keine Energie abgegeben.', figures: 'Guthaben und Energie', autopilot: 'Autopilot', address: 'Adresse auf der Chain',
     chart: 'Verlauf', fromNeighbours: 'von Nachbarn', fromGrid: 'aus dem Netz', toNeighbours: 'an Nachbarn', toGrid: 'ins Netz', metered: 'gemessen', gap: 'keine Daten',
     substituted: 'Ersetzt: Es kam rechtzeitig kein Messwert; die gehandelte Energie steht dafür.', chartAlt: (n, gaps) => `Energie von ${n} Zeitfenstern${gaps > 0 ? `, ${gaps} ohne Daten` : ''}. Die Zahlen stehen unten in der Abrechnung.`,
     chartHint: 'Auf eine Säule zeigen für die Zahlen; ein Klick öffnet das Zeitfenster.',
     sites: 'Standorte und Zähler', lastSeen: 'Letzter Messwert', noMeter: 'Für diesen Standort ist kein Zähler angemeldet.', noReading: 'noch kein Messwert', powerIn: 'bezieht', powerOut: 'liefert', counterIn: 'Zählerstand Bezug', counterOut: 'Zählerstand Lieferung', battery: 'Speicher', noSites: 'Noch keine Standorte',
     orders: 'Aufträge', ordersEmpty: 'Noch keine Aufträge', ordersHint: 'Der Autopilot gibt sie vor jedem Zeitfenster auf; was keinen Partner findet, geht durch die Schlussauktion.', order: 'Auftrag', limit: 'Grenze', reason: 'Warum', filledOf: (done, all) => `${done} von ${all}`, byMember: 'von Hand',
-    neighbours: 'Nachbarn', neighboursEmpty: 'Noch kein Handel mit Nachbarn', bag: (e) => `${e} gekauft`, gave: (e) => `${e} verkauft`, boughtFrom: 'gekauft', soldTo: 'verkauft',
+    neighbours: 'Nachbarn', neighboursEmpty: 'Noch kein Handel mit Nachbarn', neighboursHint: 'Von wem Sie kaufen und an wen Sie verkaufen, steht hier nach dem ersten Handel oder der ersten Schlussauktion.', bag: (e) => `${e} gekauft`, gave: (e) => `${e} verkauft`, boughtFrom: 'gekauft', soldTo: 'verkauft',
   },
   statement: {
     title: 'Abrechnung', slot: 'Zeitfenster', account: 'Konto', metered: 'Gemessen ein / aus', bought: 'Lokal gekauft', sold: 'Lokal verkauft', grid: 'Netz', fees: 'Entgelte', net: 'Ergebnis', saved: 'Gespart',

@@ -140,15 +140,15 @@ export const en = {
   },
   member: {
     pseudonym: (name: string) => `Neighbours see “${name}”`, balance: 'Credits on the chain', balanceDef: 'One credit stands for one unit of currency held by the contract.',
-    receivable: (m: string) => `${m} still owed to the reserve`, savings: 'Saved so far', savingsDef: (base: string, net: string) => `At the tariffs alone ${base}, with neighbours ${net}.`,
+    receivable: (m: string) => `${m} still owed to the reserve`, payable: (m: string) => `The reserve still owes you ${m}`, savings: 'Saved so far', savingsDef: (base: string, net: string) => `At the tariffs alone ${base}, with neighbours ${net}.`,
     bought: 'Bought from neighbours', sold: 'Sold to neighbours', ofImport: (p: string) => `${p} of all energy taken in`, ofExport: (p: string) => `${p} of all energy given out`,
-    nothingIn: 'No energy was taken in yet.', nothingOut: 'No energy was given out yet.', figures: 'Balance and energy', autopilot: 'Autopilot', address: 'Address on the chain',
+    nothingIn: 'No energy was taken in yet.', onlyBought: 'Bought ahead, while no energy was taken in yet.', onlySold: 'Sold ahead, while no energy was given out yet.', nothingOut: 'No energy was given out yet.', figures: 'Balance and energy', autopilot: 'Autopilot', address: 'Address on the chain',
     chart: 'Slot by slot', fromNeighbours: 'from neighbours', fromGrid: 'from the grid', toNeighbours: 'to neighbours', toGrid: 'to the grid', metered: 'metered', gap: 'no data',
     substituted: 'Substituted: no reading came in time; the traded energy stands in for it.', chartAlt: (n: number, gaps: number) => `Energy of ${s(n, 'slot', 'slots')}${gaps > 0 ? `, ${gaps} without data` : ''}. The figures are in the statements below.`,
     chartHint: 'Point at a column for its figures; a click opens the slot.',
     sites: 'Sites and meters', lastSeen: 'Last reading', noMeter: 'No meter is registered for this site.', noReading: 'no reading yet', powerIn: 'taking in', powerOut: 'giving out', counterIn: 'Counter in', counterOut: 'Counter out', battery: 'Battery', noSites: 'No sites yet',
     orders: 'Orders', ordersEmpty: 'No orders yet', ordersHint: 'The autopilot places them before each slot; energy that finds no partner goes through the closing auction.', order: 'Order', limit: 'Limit', reason: 'Why', filledOf: (done: string, all: string) => `${done} of ${all}`, byMember: 'placed by hand',
-    neighbours: 'Neighbours', neighboursEmpty: 'No trades with neighbours yet', bag: (e: string) => `bought ${e}`, gave: (e: string) => `sold ${e}`, boughtFrom: 'bought', soldTo: 'sold',
+    neighbours: 'Neighbours', neighboursEmpty: 'No trades with neighbours yet', neighboursHint: 'Whom you buy from and sell to stands here, after the first trade or closing auction.', bag: (e: string) => `bought ${e}`, gave: (e: string) => `sold ${e}`, boughtFrom: 'bought', soldTo: 'sold',
   },
   statement: {
     title: 'Statement', slot: 'Slot', account: 'Account', metered: 'Metered in / out', bought: 'Bought locally', sold: 'Sold locally', grid: 'Grid', fees: 'Fees', net: 'Result', saved: 'Saved',

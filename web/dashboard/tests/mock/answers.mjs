@@ -140,7 +140,7 @@ export class Answers {
         traded_bought_wh: total('traded_bought_wh'), traded_sold_wh: total('traded_sold_wh'), closing_bought_wh: total('closing_bought_wh'), closing_sold_wh: total('closing_sold_wh'),
         net_nano: nano('net_nano'), base_nano: nano('base_nano'), savings_nano: nano('net_nano') - nano('base_nano'),
       },
-      sites: [{ site_id: `site-${id.slice(2)}`, pv_peak_w: me.pv_peak_w, battery_wh: me.battery_wh, meter: { meter_id: `sdm-${id.slice(2)}`, template_id: 'eastron-sdm630', last_slot_end: this.time(at), last_power_w: (last.import_wh - last.export_wh) * 4, import_wh: 1_204_331 + total('import_wh'), export_wh: 388_120 + total('export_wh'), age_s: Math.floor((Date.now() - Date.parse(this.time(at))) / 1000) } }],
+      sites: [{ site_id: `site-${id.slice(2)}`, zone_id: 'main', pv_peak_w: me.pv_peak_w, battery_wh: me.battery_wh, meter: { meter_id: `sdm-${id.slice(2)}`, template_id: 'eastron-sdm630', last_slot_end: this.time(at), last_power_w: (last.import_wh - last.export_wh) * 4, import_wh: 1_204_331 + total('import_wh'), export_wh: 388_120 + total('export_wh'), age_s: Math.floor((Date.now() - Date.parse(this.time(at))) / 1000) } }],
       orders: Array.from({ length: 8 }, (_, n) => order(this, index, at + 1 - n)),
       neighbours: MEMBERS.map((m, other) => ({ pseudonym: m.pseudonym, bought_wh: sum(deals.filter((d) => d.buyer === index && d.seller === other), 'wh'), sold_wh: sum(deals.filter((d) => d.seller === index && d.buyer === other), 'wh') })).filter((n) => n.bought_wh + n.sold_wh > 0),
     });

@@ -29,7 +29,7 @@ export class Book {
     const offers = open ? Array.from({ length: 5 }, level('offer')) : [];
     const sum = (levels) => levels.reduce((s, l) => s + l.energy_wh, 0);
     return text({
-      slot_start: slot, status, server_time: new Date().toISOString(), gate_closes_at: slot, lowest_limit_micro_per_kwh: TARIFF.feedIn, highest_limit_micro_per_kwh: HIGHEST,
+      slot_start: slot, status, server_time: new Date().toISOString(), gate_closes_at: slot, lowest_limit_micro_per_kwh: TARIFF.feedIn, highest_limit_micro_per_kwh: HIGHEST, bid_limits: [{ zone_id: 'main', highest_limit_micro_per_kwh: HIGHEST }],
       max_order_wh: MOST_WH, bids, offers, bids_wh: sum(bids), offers_wh: sum(offers),
       last_trade: open && k % 2 === 0 ? { price_micro_per_kwh: 181_000n, energy_wh: 240, traded_at: new Date(Date.now() - 4_000).toISOString() } : null,
     });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { decimalText, divide, exactDigits, rescale } from '../../src/format/decimal';
 import { energy, energyExact, energyKwh, energyMark, permille, power, shareOf } from '../../src/format/energy';
 import { meanPrice, moneyExact, moneyRounded, moneyShort, price, sumNano } from '../../src/format/money';
-import { apiTime, countdown, slotName, slotStartAt, slotTimes } from '../../src/format/time';
+import { apiTime, clockTime, countdown, slotName, slotStartAt, slotTimes, startName } from '../../src/format/time';
 import { age } from '../../src/text/age';
 import { en } from '../../src/text/en';
 
@@ -91,6 +91,11 @@ describe('times', () => {
     const [start, end] = ['2026-06-01T10:00:00Z', '2026-06-01T10:15:00Z'];
     expect(slotName(start, end, Date.parse(start), 'en')).toBe(slotTimes(start, end, 'en'));
     expect(slotName(start, end, Date.parse('2026-06-03T10:00:00Z'), 'en')).toBe(`Mon 1 Jun, ${slotTimes(start, end, 'en')}`);
+  });
+  it('name the day of a start that is not of today', () => {
+    const start = '2026-06-01T10:00:00Z';
+    expect(startName(start, Date.parse(start), 'en', false)).toBe(clockTime(start, 'en', false));
+    expect(startName(start, Date.parse('2026-06-03T10:00:00Z'), 'en', false)).toBe(`Mon 1 Jun, ${clockTime(start, 'en', false)}`);
   });
   it('count down, and stop at zero', () => {
     expect(countdown(6_200)).toBe('0:07');
