@@ -21,9 +21,12 @@ export interface Device {
   state_since: string | null;
   last_slot_end: string | null;
   last_success_at: string | null;
+  /** When its agent last told how it is. */
+  last_health_at: string | null;
+  /** Of its agent, all its devices together. */
   outbox_records: number | null;
   outbox_oldest_at: string | null;
-  /** Whole days that the certificate of its agent is still valid; negative: expired. */
+  /** Whole days that the certificate of its agent is still valid; negative: expired, null: it has none, or was never heard. */
   certificate_days: number | null;
   clock: string | null;
   errors: { class: string; count: number }[];
@@ -44,6 +47,7 @@ export const deviceList = object<{ devices: Device[] }>({
       state_since: nullable(time),
       last_slot_end: nullable(time),
       last_success_at: nullable(time),
+      last_health_at: nullable(time),
       outbox_records: nullable(integer),
       outbox_oldest_at: nullable(time),
       certificate_days: nullable(integer),

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { Device } from '../../src/api/devices';
+import type { Depth } from '../../src/api/market';
 import type { Statement } from '../../src/api/member';
 import type { SlotSummary } from '../../src/api/slot';
 import { mergeSlots, overlaps } from '../../src/app/pages';
@@ -8,6 +10,8 @@ import { bandPath, flowLayout } from '../../src/flow/layout';
 import { flowParts, isEmpty } from '../../src/flow/parts';
 import { de } from '../../src/text/de';
 import { en } from '../../src/text/en';
+import { backlogs } from '../../src/views/devices/backlog';
+import { highestLimit } from '../../src/views/market/limits';
 import { moneyOf, type MoneyKey } from '../../src/views/statementColumns';
 
 const at = (minute: number): string => new Date(Date.UTC(2026, 5, 1, 10, minute)).toISOString();
@@ -18,6 +22,26 @@ const statement = (minute: number, figures: Partial<Statement> = {}): Statement 
 });
 const slot = (figures: Partial<SlotSummary>): SlotSummary =>
   ({ production_wh: 0, traded_wh: 0, closing_auction_wh: 0, grid_import_wh: 0, grid_export_wh: 0, ...figures }) as SlotSummary;
+
+describe('what waits at an agent', () => {
+  const device = (figures: Partial<Device>): Device =>
+    ({ agent_id: 'agent-1', outbox_records: 11, outbox_oldest_at: at(15), last_health_at: at(15).replace(':00.', ':01.'), last_slot_end: at(15), ...figures }) as Device;
+  it('is nothing where only the readings of the slot that just ended were in the outbox', () => {
+    expect(backlogs([device({}), device({ last_slot_end: at(0) }), device({ outbox_records: 0 }), device({ agent_id: null })], 900)).toEqual([]);
+  });
+  it('is told once an agent, and until its devices have the reading of the time it was told', () => {
+    const waits = device({ outbox_oldest_at: at(0), last_slot_end: null });
+    expect(backlogs([waits, { ...waits, last_slot_end: at(0) }], 900)).toEqual([{ agent: 'agent-1', records: 11, oldestAt: at(0) }]);
+    expect(backlogs([{ ...waits, last_slot_end: at(15) }], 900)).toEqual([]);
+  });
+});
+
+describe('the bound of a limit', () => {
+  it('is that of the zone for a bid, and of the best zone for an offer', () => {
+    const depth = { highest_limit_micro_per_kwh: 313n, bid_limits: [{ zone_id: 'far', highest_limit_micro_per_kwh: 218n }] } as Depth;
+    expect([highestLimit(depth, 'bid', 'far'), highestLimit(depth, 'offer', 'far'), highestLimit(depth, 'bid', 'late')]).toEqual([218n, 313n, 313n]);
+  });
+});
 
 describe('routes', () => {
   it('lead there and back', () => {
