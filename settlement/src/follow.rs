@@ -18,35 +18,50 @@ use crate::error::{SettleError, out_of_range};
 /// does not answer for so many: somebody may have filled them with deposits.
 const STRETCHES: [i64; 3] = [1_000, 50, 1];
 
+/// What became of a look at the chain's events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stretch {
+    /// There is nothing new.
+    None,
+    /// Something was booked, or there is more to read: look again at once.
+    Stored,
+    /// The chain is another than it was, so that it may have forgotten transactions too.
+    Rewound,
+}
+
 /// Follows the next stretch, if there is one; credits that lay at an address before it became an account's
-/// are booked first. Returns whether anything was stored.
+/// are booked first.
 ///
 /// # Errors
 /// [`SettleError`] if the chain or the database fails; the next call goes on from the rows.
-pub async fn next_stretch(settling: &Settling) -> Result<bool, SettleError> {
+pub async fn next_stretch(settling: &Settling) -> Result<Stretch, SettleError> {
     let context = &settling.context;
     let (pool, community, chain) = (&context.pool, &context.community_id, &context.chain);
     if movements::has_claimable(pool, community).await? {
-        return claim(context).await.map(|()| true);
+        return claim(context).await.map(|()| Stretch::Stored);
     }
     let head = i64::try_from(chain.head().await?.number).map_err(|_| out_of_range("a block number"))?;
     let too_young = i64::try_from(context.policy.watch.confirmations).unwrap_or(i64::MAX) - 1;
     let deep = head.saturating_sub(too_young);
     let followed = movements::followed(pool, community).await?;
     let from = match followed.first() {
-        // A node that lags, or a chain that has just started over: wait until it is as far.
-        Some(last) if last.block_number >= deep => return Ok(false),
-        Some(last) if hash(context, last.block_number).await? != Some(last.block_hash) => {
-            return rewind(context, &followed).await.map(|()| true);
+        Some(last) => {
+            // A node that lags has what is remembered as far as it is; a chain that started over, or lost its newest
+            // blocks for good, does not.
+            let shared = followed.iter().find(|block| block.block_number <= deep);
+            let Some(shared) = shared else { return Ok(Stretch::None) };
+            if hash(context, shared.block_number).await? != Some(shared.block_hash) {
+                return rewind(context, &followed).await.map(|()| Stretch::Rewound);
+            }
+            last.block_number + 1
         }
-        Some(last) => last.block_number + 1,
         None => movements::first_block(pool, community).await?,
     };
     if from > deep {
-        return Ok(false);
+        return Ok(Stretch::None);
     }
     let Some((end, found)) = read(context, &settling.domain.credit, from, deep).await? else {
-        return Ok(false);
+        return Ok(Stretch::None);
     };
     let to = end.block_number;
     let base_units_per_unit = chain.scale().base_units_per_unit();
@@ -59,7 +74,7 @@ pub async fn next_stretch(settling: &Settling) -> Result<bool, SettleError> {
     if booked > 0 {
         tracing::info!(%community, booked, from, to, "booked deposits and withdrawals of others");
     }
-    Ok(booked > 0 || to < deep)
+    Ok(if booked > 0 || to < deep { Stretch::Stored } else { Stretch::None })
 }
 
 /// The events from a block on, as far as the node tells at once, with the last block they are of; `None`

@@ -122,7 +122,8 @@ async fn observe<'a>(
     best.ok_or_else(|| SettleError::Inconsistent("a nonce without a transaction".to_owned()))
 }
 
-/// Offers more, up to the configured most; a node wants at least 12.5 % more than before.
+/// Offers more, up to the configured most; a node wants at least 12.5 % more than before. What waits for a nonce
+/// below it would not be mined for any fee.
 async fn replace(
     context: &Context,
     latest: &TransactionRow,
@@ -132,6 +133,9 @@ async fn replace(
         return Ok(Watched::Waits);
     }
     let (nonce, cap_wei) = (latest.signed.nonce, context.policy.fee_cap_wei);
+    if resync::fill_gap_below(context, nonce).await? {
+        return Ok(Watched::Waits);
+    }
     match context.fees().await {
         Ok(fees) => {
             if outgoing::sign_replacement(context, latest, fees).await? {

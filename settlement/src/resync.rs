@@ -3,7 +3,7 @@
 
 use store::transactions;
 
-use crate::chain::ChainError;
+use crate::chain::{ChainError, TxStatus};
 use crate::context::Context;
 use crate::error::{SettleError, out_of_range};
 
@@ -34,8 +34,8 @@ pub async fn resync(context: &Context) -> Result<Resynced, SettleError> {
     };
     let window = transactions::replay(&context.pool, &sender, mined, WINDOW).await?;
     let mut sent = 0_u64;
-    for (_, raw) in &window {
-        match context.chain.broadcast(raw).await {
+    for stored in &window {
+        match context.chain.broadcast(&stored.raw).await {
             Ok(()) => sent += 1,
             // It was mined meanwhile, or its nonce was: what became of it is asked by its hash.
             Err(ChainError::NonceTooLow) => {}
@@ -55,6 +55,27 @@ pub async fn resync(context: &Context) -> Result<Resynced, SettleError> {
             "sent stored transactions that the chain had not mined"
         );
     }
-    let is_whole = window.last().is_none_or(|(nonce, _)| *nonce >= last);
+    let is_whole = window.last().is_none_or(|stored| stored.nonce >= last);
     Ok(if is_whole { Resynced::Whole } else { Resynced::Partly })
+}
+
+/// Whether a nonce waits for one below it that is stored and not mined: then its own fee is not what keeps it. If the
+/// node has forgotten that one, which a reorganisation below finality does to what is long `final`, it is told again.
+///
+/// # Errors
+/// As [`resync`].
+pub async fn fill_gap_below(context: &Context, nonce: i64) -> Result<bool, SettleError> {
+    let mined = i64::try_from(context.chain.mined_nonce(1).await?).map_err(|_| out_of_range("a nonce"))?;
+    if mined >= nonce {
+        return Ok(false);
+    }
+    let sender = context.chain.sender().to_string();
+    let first = transactions::replay(&context.pool, &sender, mined, 1).await?.into_iter().next();
+    let Some(first) = first.filter(|first| first.nonce < nonce) else { return Ok(false) };
+    match context.chain.status(&first.tx_hash.parse()?).await? {
+        TxStatus::Unknown => resync(context).await.map(|_| true),
+        TxStatus::Pending => Ok(true),
+        // The node was behind when it named the nonce.
+        TxStatus::Mined { .. } => Ok(false),
+    }
 }

@@ -13,9 +13,10 @@ use rand::rngs::StdRng;
 
 use crate::context::{Settling, check};
 use crate::error::SettleError;
+use crate::follow::{self, Stretch};
 use crate::pump::{self, Pumped};
 use crate::resync::{self, Resynced};
-use crate::{deposits, follow, moves};
+use crate::{deposits, moves};
 use ceiling::Ceiling;
 use recover::Unknown;
 
@@ -36,6 +37,8 @@ pub struct Settler {
     salts: StdRng,
     ceiling: Ceiling,
     connected: bool,
+    /// Whether the contract is known to be the community's: before, none of its events is believed.
+    is_checked: bool,
     /// Whether the chain was seen without a used nonce, and the contract without a batch in progress, that the
     /// rows do not know, and nothing has failed since.
     is_clear: bool,
@@ -45,7 +48,14 @@ impl Settler {
     /// A settler; `salts` makes the salts of statements' leaves, which nobody may foretell.
     #[must_use]
     pub fn new(settling: Settling, salts: StdRng) -> Self {
-        Self { settling, salts, ceiling: Ceiling::default(), connected: false, is_clear: false }
+        Self {
+            settling,
+            salts,
+            ceiling: Ceiling::default(),
+            connected: false,
+            is_checked: false,
+            is_clear: false,
+        }
     }
 
     /// Takes the next step there is. Pricing goes on while the chain is away, and what is priced is
@@ -59,20 +69,41 @@ impl Settler {
         if matches!(priced, Ok(true)) {
             return Ok(Tick::Progress);
         }
+        let sent = self.send().await;
+        if matches!(sent, Ok(Tick::Progress)) {
+            return sent;
+        }
+        // Whatever keeps transactions from being signed or sent, such as a pause or an empty purse: the market must
+        // know of every withdrawal that is asked for.
+        let followed = if self.is_checked { self.follow().await } else { Ok(false) };
+        if matches!(followed, Ok(true)) {
+            return Ok(Tick::Progress);
+        }
+        let tick = sent?;
+        priced?;
+        followed.map(|_| tick)
+    }
+
+    /// Moves transactions on, and signs the next.
+    async fn send(&mut self) -> Result<Tick, SettleError> {
         if !self.connect().await? {
-            priced?;
             return Ok(Tick::Waiting);
         }
         let pumped = pump::turn(&self.settling.context, &mut self.ceiling).await?;
         if pumped == Pumped::Moved || self.sign(pumped).await? {
             return Ok(Tick::Progress);
         }
-        let followed = follow::next_stretch(&self.settling).await;
-        priced?;
-        if followed? {
-            return Ok(Tick::Progress);
-        }
         Ok(if pumped == Pumped::Waiting { Tick::Waiting } else { Tick::Idle })
+    }
+
+    /// Reads the next events. If the chain is another than before, it is told what it has forgotten, and is looked at
+    /// as a new one.
+    async fn follow(&mut self) -> Result<bool, SettleError> {
+        let stretch = follow::next_stretch(&self.settling).await?;
+        if stretch == Stretch::Rewound {
+            (self.connected, self.is_clear) = (false, false);
+        }
+        Ok(stretch != Stretch::None)
     }
 
     /// Signs what there is to sign, unless the chain is dearer than the configuration allows.
@@ -126,10 +157,13 @@ impl Settler {
             return Ok(true);
         }
         self.settling.context.chain.check().await?;
-        if resync::resync(&self.settling.context).await? == Resynced::Partly {
+        let told = resync::resync(&self.settling.context).await;
+        if matches!(told, Ok(Resynced::Partly)) {
             return Ok(false);
         }
         check::contract(&self.settling).await?;
+        self.is_checked = true;
+        told?;
         // Said by a settler before this one; if it is still so, this one says it again.
         store::waits::end(&self.settling.context.pool, &self.settling.context.community_id).await?;
         self.connected = true;

@@ -9,6 +9,7 @@ use domain::units::Money;
 use serde_json::{Value, json};
 use settlement::chain::fake::FakeChain;
 use settlement::chain::{Address, MovementKind};
+use settlement::follow::{Stretch, next_stretch};
 use settlement::reconcile::reconcile;
 use settlement::settler::Tick;
 use store::{PgPool, movements};
@@ -101,6 +102,77 @@ async fn credits_of_a_stranger_are_named_and_booked_nowhere(pool: PgPool) {
     let report = reconcile(&world.settling().await).await.unwrap();
     let named = report.differences[0].to_string();
     assert!(named.contains("m001") && named.contains("100000000001000000000 base units"), "{named}");
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_chain_that_started_over_is_followed_while_it_is_still_the_shorter_one(pool: PgPool) {
+    let (world, chain) = deployed(pool, 2).await;
+    moves(&world, &chain, MovementKind::Deposit, 7).await;
+    let request = MovementKind::WithdrawalRequested { claimable_at_s: 1_800_000_000 };
+    moves(&world, &chain, request, 30).await;
+    // So many that what is remembered of the newest blocks does not reach down to the new chain.
+    for _ in 0..130 {
+        chain.mine();
+        world.settle().await;
+    }
+    assert_eq!((world.balance("m000").await, pending(&world).await), (107 * UNIT_NANO, Some(30 * UNIT_NANO)));
+    let height = chain.height();
+    chain.restart_empty();
+    for _ in 0..20 {
+        chain.mine();
+    }
+    for _ in 0..2 {
+        world.settle().await;
+    }
+    assert!(chain.height() + 100 < height);
+    assert_eq!((world.balance("m000").await, pending(&world).await), (100 * UNIT_NANO, None));
+    moves(&world, &chain, MovementKind::Deposit, 5).await;
+    world.settle().await;
+    assert_eq!(world.balance("m000").await, 105 * UNIT_NANO);
+    world.assert_ledger_equals_chain().await;
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_node_that_lags_takes_nothing_back(pool: PgPool) {
+    let (world, chain) = deployed(pool, 2).await;
+    moves(&world, &chain, MovementKind::Deposit, 7).await;
+    world.settle().await;
+    let mut behind = world.settling().await;
+    behind.context.policy.watch.confirmations = 2;
+    assert_eq!(next_stretch(&behind).await.unwrap(), Stretch::None);
+    assert_eq!(world.balance("m000").await, 107 * UNIT_NANO);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn withdrawals_are_known_while_nothing_can_be_signed_or_sent(pool: PgPool) {
+    let (world, chain) = deployed(pool, 2).await;
+    let request = MovementKind::WithdrawalRequested { claimable_at_s: 1_800_000_000 };
+    world.meter(0, 1_000).await;
+    chain.faults(|f| f.paused = true);
+    moves(&world, &chain, request, 30).await;
+    let refused = refused(&world).await;
+    assert!(refused.contains("EnforcedPause"), "{refused}");
+    assert_eq!(pending(&world).await, Some(30 * UNIT_NANO));
+
+    // A batch is signed, and the node forgets it when the account has run out of means.
+    chain.faults(|f| (f.paused, f.mine_at_once) = (false, false));
+    assert_eq!(world.settle().await, Tick::Waiting);
+    chain.clear_mempool();
+    chain.faults(|f| f.penniless = true);
+    moves(&world, &chain, MovementKind::WithdrawalCancelled, 30).await;
+    let refused = self::refused(&world).await;
+    assert!(refused.contains("cannot pay for gas"), "{refused}");
+    assert_eq!(pending(&world).await, None);
+}
+
+/// What a settler that begins anew after each failure, as the service's does, comes to.
+async fn refused(world: &World) -> String {
+    for _ in 0..100 {
+        if let Err(error) = world.settler().await.tick().await {
+            return error.to_string();
+        }
+    }
+    panic!("nothing is refused");
 }
 
 fn calldata(signature: &str, words: &[String]) -> String {

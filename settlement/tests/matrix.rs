@@ -153,7 +153,7 @@ fn misbehave(run: &Run, random: &mut StdRng) {
         0 => chain.faults(|f| f.away = !f.away),
         1 => chain.faults(|f| f.drop_next = 2),
         2 => chain.faults(|f| f.revert_next = 1),
-        // Never as deep as what counts as final.
+        // Never as deep as what counts as final; that has a test of its own.
         3 => reorganise(chain, 2, false),
         4 => reorganise(chain, 1, true),
         5 => chain.clear_mempool(),
@@ -169,6 +169,40 @@ fn misbehave(run: &Run, random: &mut StdRng) {
         // As after a database was set back: a transaction of this key that no row knows.
         14 => chain.spend_nonce_elsewhere(),
         _ => chain.faults(|f| (f.away, f.paused) = (false, false)),
+    }
+}
+
+/// Below what counts as final, even below the contract: everything of ours is told again in the same order, so that it
+/// comes to the same.
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn reorganised_below_finality_and_killed_it_goes_on(pool: PgPool) {
+    for seed in 0..seeds() {
+        let (way, gas_limit) = WAYS[usize::try_from(seed % 2).unwrap()];
+        let mut random = StdRng::seed_from_u64(seed);
+        let run = Run::new(&pool, &format!("{way}-deep-{seed}"), gas_limit).await;
+        for _ in 0..60 {
+            match random.random_range(0..6_u32) {
+                0 => {
+                    let depth = random.random_range(3..run.chain.height().max(4));
+                    reorganise(&run.chain, depth, random.random_range(0..3) > 0);
+                }
+                1 => run.chain.clear_mempool(),
+                2 => run.chain.faults(|f| f.drop_next = 2),
+                3 => run.world.clock.advance(TimeDelta::seconds(61)),
+                _ => {}
+            }
+            let last_point =
+                if random.next_u32().is_multiple_of(2) { random.random_range(0..40) } else { u64::MAX };
+            run.settle(last_point).await;
+            run.chain.mine_some(random.random_range(1..6));
+        }
+        run.finish().await;
+        // What is told again has to be mined, and deep, once more.
+        for _ in 0..=CONFIRMATIONS {
+            run.chain.mine();
+            run.settle(u64::MAX).await;
+        }
+        run.assert_exact(&format!("{way}, deep, seed {seed}")).await;
     }
 }
 

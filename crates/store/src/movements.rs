@@ -12,7 +12,8 @@ use crate::{StoreError, moves, withdrawals};
 
 pub use booking::{claim, has_claimable, own};
 
-/// How many ends of stretches are remembered: so far back a reorganisation is told from a new chain.
+/// How many ends of stretches are remembered, beside the first: so far back a reorganisation is told from a new
+/// chain. The first tells a chain that started over while that is still short.
 const REMEMBERED: i64 = 128;
 
 /// What an event did.
@@ -73,7 +74,7 @@ pub async fn followed(db: impl PgExecutor<'_>, community: &CommunityId) -> Resul
         "SELECT block_number, block_hash FROM followed_blocks WHERE community_id = $1
          ORDER BY block_number DESC LIMIT $2",
         community.as_str(),
-        REMEMBERED
+        REMEMBERED + 1
     )
     .fetch_all(db)
     .await?
@@ -136,7 +137,8 @@ pub async fn store(
     sqlx::query!(
         "DELETE FROM followed_blocks WHERE community_id = $1 AND block_number < (
              SELECT min(block_number) FROM (SELECT block_number FROM followed_blocks WHERE community_id = $1
-                                            ORDER BY block_number DESC LIMIT $2) AS kept)",
+                                            ORDER BY block_number DESC LIMIT $2) AS kept)
+         AND block_number > (SELECT min(block_number) FROM followed_blocks WHERE community_id = $1)",
         community.as_str(),
         REMEMBERED
     )

@@ -382,7 +382,18 @@ pub async fn replace(
     Ok(())
 }
 
-/// The bytes of `sender`'s transactions from `from_nonce` on, one a nonce (the one that was mined, or
+/// A stored transaction as a chain is told it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replayed {
+    /// The sender's nonce.
+    pub nonce: i64,
+    /// Its hash, `0x` and 64 lower-case hex digits.
+    pub tx_hash: String,
+    /// The bytes to broadcast.
+    pub raw: Vec<u8>,
+}
+
+/// `sender`'s transactions from `from_nonce` on, one a nonce (the one that was mined, or
 /// else the latest attempt), by nonce; at most `limit`. For a chain that has forgotten them.
 ///
 /// # Errors
@@ -392,15 +403,15 @@ pub async fn replay(
     sender: &str,
     from_nonce: i64,
     limit: i64,
-) -> Result<Vec<(i64, Vec<u8>)>, StoreError> {
-    let rows = sqlx::query!(
-        "SELECT DISTINCT ON (nonce) nonce, raw FROM transactions WHERE sender = $1 AND nonce >= $2
+) -> Result<Vec<Replayed>, StoreError> {
+    Ok(sqlx::query_as!(
+        Replayed,
+        "SELECT DISTINCT ON (nonce) nonce, tx_hash, raw FROM transactions WHERE sender = $1 AND nonce >= $2
          ORDER BY nonce, status IN ('final', 'reverted') DESC, attempt DESC LIMIT $3",
         sender,
         from_nonce,
         limit
     )
     .fetch_all(db)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.nonce, row.raw)).collect())
+    .await?)
 }

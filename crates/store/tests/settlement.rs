@@ -195,6 +195,7 @@ async fn of_several_attempts_the_mined_one_is_kept_and_replayed(pool: PgPool) {
     let left = in_flight(&pool, &id).await;
     assert_eq!((left.len(), left[0].state), (1, TxState::Broadcast), "the other attempt is replaced");
     let replayed = transactions::replay(&pool, SENDER, 0, 10).await.unwrap();
+    let replayed: Vec<_> = replayed.into_iter().map(|stored| (stored.nonce, stored.raw)).collect();
     assert_eq!(replayed, [(0, vec![0, 1]), (1, vec![1, 1])]);
     assert_eq!(transactions::deploy_steps(&pool, &id).await.unwrap().len(), 1);
     transactions::replace(&pool, &id, SENDER, 0).await.unwrap();

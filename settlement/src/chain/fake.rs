@@ -69,6 +69,8 @@ pub struct Faults {
     pub nonce_error: i64,
     /// Every call but those that deploy is refused, as a paused contract does.
     pub paused: bool,
+    /// The sender cannot pay for gas: the node takes no transaction.
+    pub penniless: bool,
     /// Something else stands where the credit contract should.
     pub other_code: bool,
     /// How much gas a block holds; 0 stands for thirty million.

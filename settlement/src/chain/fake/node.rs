@@ -95,6 +95,9 @@ impl Chain for FakeChain {
 
     async fn broadcast(&self, raw: &[u8]) -> Result<(), ChainError> {
         let mut world = self.node()?;
+        if world.faults.penniless {
+            return Err(ChainError::OutOfGasMoney { sender: self.sender });
+        }
         world.take(hash_of(raw)?)?;
         if world.faults.mine_at_once {
             world.mine(self.sender);
