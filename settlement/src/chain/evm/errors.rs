@@ -7,6 +7,11 @@ use ethers::types::Bytes;
 use super::abi::Contracts;
 use crate::chain::{Address, ChainError};
 
+/// What providers answer beyond a rate limit (EIP-1474).
+const LIMIT_EXCEEDED: i64 = -32_005;
+/// What nodes answer when they fail, and some of them for a revert.
+const INTERNAL_ERROR: i64 = -32_603;
+
 /// An error of a call or an estimate.
 pub(super) fn of_call(contracts: &Contracts, node: &str, error: &ProviderError) -> ChainError {
     match error.as_error_response() {
@@ -22,30 +27,61 @@ pub(super) fn of_call(contracts: &Contracts, node: &str, error: &ProviderError) 
 /// An error of handing over a transaction; `None` if the node has it already.
 pub(super) fn of_broadcast(node: &str, sender: Address, error: &ProviderError) -> Option<ChainError> {
     let Some(answer) = error.as_error_response() else { return Some(unavailable(node, error)) };
+    let reason = answer.message.clone();
+    Some(match refusal(answer) {
+        Some(Refusal::Known) => return None,
+        Some(Refusal::NonceTooLow) => ChainError::NonceTooLow,
+        Some(Refusal::Underpriced) => ChainError::Underpriced { reason },
+        Some(Refusal::OutOfGasMoney) => ChainError::OutOfGasMoney { sender },
+        None if is_of_the_node(answer) => unavailable(node, answer),
+        None => ChainError::Rejected { reason },
+    })
+}
+
+/// What a node says of a transaction that it does not take.
+enum Refusal {
+    Known,
+    NonceTooLow,
+    Underpriced,
+    OutOfGasMoney,
+}
+
+fn refusal(answer: &JsonRpcError) -> Option<Refusal> {
     let text = answer.message.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
     if says(&["already known", "alreadyknown", "already imported", "known transaction", "already in mempool"])
     {
-        return None;
+        Some(Refusal::Known)
+    } else if says(&[
+        "nonce too low",
+        "nonce is too low",
+        "invalid nonce; got",
+        "nonce has already been used",
+    ]) {
+        Some(Refusal::NonceTooLow)
+    } else if says(&[
+        "underpriced",
+        "less than block base fee",
+        "fee too low",
+        "lower than the minimum",
+        "fee cap",
+    ]) {
+        Some(Refusal::Underpriced)
+    } else if says(&["insufficient funds"]) {
+        Some(Refusal::OutOfGasMoney)
+    } else {
+        None
     }
-    let reason = answer.message.clone();
-    Some(
-        if says(&["nonce too low", "nonce is too low", "invalid nonce; got", "nonce has already been used"]) {
-            ChainError::NonceTooLow
-        } else if says(&[
-            "underpriced",
-            "less than block base fee",
-            "fee too low",
-            "lower than the minimum",
-            "fee cap",
-        ]) {
-            ChainError::Underpriced { reason }
-        } else if says(&["insufficient funds"]) {
-            ChainError::OutOfGasMoney { sender }
-        } else {
-            ChainError::Rejected { reason }
-        },
-    )
+}
+
+/// Whether an error is about what was asked, so that any node would answer the same.
+pub(super) fn is_about_the_call(answer: &JsonRpcError) -> bool {
+    is_revert(answer) || is_too_much(answer) || refusal(answer).is_some()
+}
+
+/// Whether an error is about the node itself, so that another one may do better.
+pub(super) fn is_of_the_node(answer: &JsonRpcError) -> bool {
+    answer.code == LIMIT_EXCEEDED || (answer.code == INTERNAL_ERROR && !is_about_the_call(answer))
 }
 
 /// The node does not answer, or not with what was asked for.

@@ -5,17 +5,23 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ethers::providers::{JsonRpcClient, JsonRpcError, ProviderError, RpcError};
+use reqwest::StatusCode;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 use serde_json::{Value, json};
 use url::Url;
 
+use super::errors;
 use crate::chain::ChainError;
+
+#[cfg(test)]
+mod tests;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Receipts and balances are small; a node that sends more than this is not one.
 const MAX_RESPONSE_BYTES: usize = 8 * 1024 * 1024;
-const LIMIT_EXCEEDED: i64 = -32_005;
+/// What a provider answers to whom it does not serve (now): unknown, unpaid, refused, too many requests.
+const REFUSED_BY_PROVIDER: [u16; 4] = [401, 402, 403, 429];
 const CHAIN_ID_METHOD: &str = "eth_chainId";
 
 /// A connection to a node, and to others that stand in for it.
@@ -73,8 +79,7 @@ impl TransportError {
     fn is_of_the_node(&self) -> bool {
         match self {
             Self::Http(_) | Self::TooLarge | Self::Json(_) | Self::WrongChain { .. } | Self::Every(_) => true,
-            // What providers answer beyond a rate limit (EIP-1474).
-            Self::Node(error) => error.code == LIMIT_EXCEEDED,
+            Self::Node(error) => errors::is_of_the_node(error),
         }
     }
 }
@@ -170,18 +175,13 @@ impl Transport {
     async fn post(&self, url: &Url, method: &str, params: &Value) -> Result<Value, TransportError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let body = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
-        let mut answer: Value = serde_json::from_slice(&self.exchange(url, &body).await?)?;
-        let error = answer.get_mut("error").map(Value::take).unwrap_or_default();
-        if !error.is_null() {
-            return Err(serde_json::from_value::<JsonRpcError>(error)?.into());
-        }
-        Ok(answer.get_mut("result").map(Value::take).unwrap_or_default())
+        let (status, bytes) = self.exchange(url, &body).await?;
+        answer_to(id, status, &bytes)
     }
 
-    async fn exchange(&self, url: &Url, body: &Value) -> Result<Vec<u8>, TransportError> {
+    async fn exchange(&self, url: &Url, body: &Value) -> Result<(StatusCode, Vec<u8>), TransportError> {
         let http = |error: reqwest::Error| TransportError::Http(service::cli::one_line(&error.without_url()));
         let mut response = self.client.post(url.clone()).json(body).send().await.map_err(http)?;
-        // Some nodes answer an error of the call with a status of 4xx or 5xx and JSON all the same.
         let status = response.status();
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(http)? {
@@ -190,8 +190,38 @@ impl Transport {
             }
             bytes.extend_from_slice(&chunk);
         }
-        if bytes.is_empty() { Err(TransportError::Http(format!("HTTP status {status}"))) } else { Ok(bytes) }
+        Ok((status, bytes))
     }
+}
+
+/// What an HTTP answer says to the request with an id. Some nodes answer an error of the call with a status of 4xx or
+/// 5xx: then only what is about the call is believed, and anything else is a failure of the node.
+fn answer_to(id: u64, status: StatusCode, body: &[u8]) -> Result<Value, TransportError> {
+    let parsed = well_formed(id, body);
+    if status.is_success() {
+        return parsed;
+    }
+    let is_refused = REFUSED_BY_PROVIDER.contains(&status.as_u16());
+    match parsed {
+        Err(TransportError::Node(error)) if !is_refused && errors::is_about_the_call(&error) => {
+            Err(TransportError::Node(error))
+        }
+        _ => Err(TransportError::Http(format!("HTTP status {status}"))),
+    }
+}
+
+fn well_formed(id: u64, body: &[u8]) -> Result<Value, TransportError> {
+    let mut answer: Value = serde_json::from_slice(body)?;
+    if answer.get("id").and_then(Value::as_u64) != Some(id) {
+        return Err(serde_json::Error::custom("it is not to the request that was sent").into());
+    }
+    let error = answer.get_mut("error").map(Value::take).unwrap_or_default();
+    if !error.is_null() {
+        return Err(serde_json::from_value::<JsonRpcError>(error)?.into());
+    }
+    // A result of null is one, such as the receipt of what is not mined; none at all is not.
+    let result = answer.get_mut("result").map(Value::take);
+    result.ok_or_else(|| serde_json::Error::custom("it has neither a result nor an error").into())
 }
 
 #[async_trait]
