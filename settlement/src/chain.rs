@@ -268,8 +268,19 @@ pub trait Chain: Send + Sync {
     /// The deposits and withdrawals in a stretch of blocks, both ends included.
     async fn movements(&self, credit: &Address, from: u64, to: u64) -> Result<Vec<Movement>, ChainError>;
 
-    /// The credits of each account, in base units, all at one block.
-    async fn balances(&self, credit: &Address, accounts: &[Address]) -> Result<Vec<u128>, ChainError>;
+    /// The credits of each account, in base units, all at the newest block.
+    async fn balances(&self, credit: &Address, accounts: &[Address]) -> Result<Vec<u128>, ChainError> {
+        self.deep_balances(credit, accounts, 1).await
+    }
+
+    /// The credits of each account, in base units, all at the newest block that has `confirmations` blocks on it, its
+    /// own included.
+    async fn deep_balances(
+        &self,
+        credit: &Address,
+        accounts: &[Address],
+        confirmations: u64,
+    ) -> Result<Vec<u128>, ChainError>;
 }
 
 #[cfg(test)]

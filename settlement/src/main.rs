@@ -23,7 +23,7 @@ use settlement::chain::evm::EvmChain;
 use settlement::config::{ChainConfig, SettlementConfig, send_policy};
 use settlement::context::{Context, Settling};
 use settlement::deploy::deploy;
-use settlement::reconcile::reconcile;
+use settlement::reconcile::reconcile_until_still;
 use settlement::{Deps, run};
 use store::PgPool;
 
@@ -72,6 +72,10 @@ enum Command {
 const DEVELOPMENT_BALANCE_WEI: u128 = 1_000_000_000_000_000_000_000;
 /// A development chain that was started again has forgotten what it gave; it is asked again so often.
 const FUND_EVERY: Duration = Duration::from_secs(5);
+/// How often and how far apart accounts are compared until nothing differs: longer than a settler takes to book what has
+/// become final.
+const RECONCILE_LOOKS: u32 = 20;
+const RECONCILE_EVERY: Duration = Duration::from_millis(500);
 const MAX_HEARTBEAT_AGE: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
@@ -218,7 +222,7 @@ async fn reconcile_all(config: Loaded) -> anyhow::Result<bool> {
         let community = context.community_id.clone();
         let settling = Settling::of(context).await?;
         settlement::token::check(&settling.context, &settling.domain.credit).await?;
-        let report = reconcile(&settling).await?;
+        let report = reconcile_until_still(&settling, RECONCILE_LOOKS, RECONCILE_EVERY).await?;
         for difference in &report.differences {
             print(&format!("{community}: {difference}\n"))?;
         }

@@ -1,6 +1,7 @@
 //! Comparing the ledger with the chain, account by account.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use domain::ids::AccountId;
 use domain::units::Money;
@@ -8,7 +9,7 @@ use store::ledger::{self, Balance};
 use store::{movements, moves};
 
 use crate::chain::Address;
-use crate::context::Settling;
+use crate::context::{Context, Settling};
 use crate::error::SettleError;
 
 /// An account whose ledger and chain differ.
@@ -55,8 +56,10 @@ pub struct Report {
     /// Credits that others deposited for addresses that are no account's, in base units: the ledger
     /// books them nowhere.
     pub unclaimed: Vec<(Address, i128)>,
-    /// Whether a batch or deposit is on its way: mined but not yet final, it explains a difference.
+    /// Whether a batch or deposit is on its way: final and not yet booked, it explains a difference.
     pub in_flight: bool,
+    /// Whether the ledger has changed while the chain was asked: that explains any difference.
+    pub has_moved: bool,
 }
 
 impl Report {
@@ -67,30 +70,84 @@ impl Report {
     }
 }
 
-/// Compares every account of the community, all balances at one block.
+/// What the ledger says of a community, as far as it is compared.
+#[derive(PartialEq)]
+struct Rows {
+    balances: Vec<Balance>,
+    /// Addresses that accounts have left, with these accounts.
+    former: Vec<(Address, AccountId)>,
+    /// What accounts hold below the ledger's unit, in base units.
+    dust: HashMap<AccountId, i128>,
+    in_flight: bool,
+}
+
+impl Rows {
+    async fn read(settling: &Settling) -> Result<Self, SettleError> {
+        let Context { pool, chain, community_id: community, .. } = &settling.context;
+        let base_units_per_unit = chain.scale().base_units_per_unit();
+        Ok(Self {
+            balances: ledger::balances(pool, community).await?,
+            former: moves::former_addresses(pool, community).await?,
+            dust: movements::dust(pool, community, base_units_per_unit).await?.into_iter().collect(),
+            in_flight: store::batches::in_flight(pool, community).await?.is_some()
+                || ledger::deposits_signed(pool, community).await? > 0,
+        })
+    }
+}
+
+/// Compares until nothing differs, at most `looks` times, and keeps the differences of accounts that differed at every
+/// look: what has become final and is booked a moment later is none.
+///
+/// # Errors
+/// [`SettleError`] if the chain or the database fails.
+pub async fn reconcile_until_still(
+    settling: &Settling,
+    looks: u32,
+    every: Duration,
+) -> Result<Report, SettleError> {
+    let mut report = reconcile(settling).await?;
+    for _ in 1..looks {
+        if report.is_equal() {
+            break;
+        }
+        tokio::time::sleep(every).await;
+        let mut next = reconcile(settling).await?;
+        if next.has_moved {
+            continue;
+        }
+        if !report.has_moved {
+            let differed =
+                |now: &Difference| report.differences.iter().any(|d| d.account_id == now.account_id);
+            next.differences.retain(differed);
+        }
+        report = next;
+    }
+    Ok(report)
+}
+
+/// Compares every account of the community, all balances at the newest block that counts as final, which is as far as
+/// the ledger is kept.
 ///
 /// # Errors
 /// [`SettleError`] if the chain or the database fails.
 pub async fn reconcile(settling: &Settling) -> Result<Report, SettleError> {
     let Settling { context, domain, .. } = settling;
     let (pool, community) = (&context.pool, &context.community_id);
-    let balances = ledger::balances(pool, community).await?;
+    let rows = Rows::read(settling).await?;
     let mut addresses =
-        balances.iter().map(|b| b.chain_address.parse()).collect::<Result<Vec<Address>, _>>()?;
-    let (former, left_by): (Vec<Address>, Vec<AccountId>) =
-        moves::former_addresses(pool, community).await?.into_iter().unzip();
-    addresses.extend(former);
+        rows.balances.iter().map(|b| b.chain_address.parse()).collect::<Result<Vec<Address>, _>>()?;
+    addresses.extend(rows.former.iter().map(|(address, _)| *address));
     // All in one question, so that credits on their way between two addresses of an account count once.
-    let mut on_chain = context.chain.balances(&domain.credit, &addresses).await?;
+    let depth = context.policy.watch.confirmations;
+    let mut on_chain = context.chain.deep_balances(&domain.credit, &addresses, depth).await?;
+    let has_moved = Rows::read(settling).await? != rows;
+    let Rows { balances, former, dust, in_flight } = rows;
     let mut left_behind: HashMap<AccountId, Vec<u128>> = HashMap::new();
-    for (account, held) in left_by.into_iter().zip(on_chain.split_off(balances.len().min(on_chain.len()))) {
+    let left_by = former.into_iter().map(|(_, account)| account);
+    for (account, held) in left_by.zip(on_chain.split_off(balances.len().min(on_chain.len()))) {
         left_behind.entry(account).or_default().push(held);
     }
-    let in_flight = store::batches::in_flight(pool, community).await?.is_some()
-        || ledger::deposits_signed(pool, community).await? > 0;
     let scale = context.chain.scale();
-    let dust: HashMap<AccountId, i128> =
-        movements::dust(pool, community, scale.base_units_per_unit()).await?.into_iter().collect();
     let unclaimed = movements::unclaimed(pool, community).await?;
     let accounts = balances.len();
     let differences = balances
@@ -121,5 +178,5 @@ pub async fn reconcile(settling: &Settling) -> Result<Report, SettleError> {
             found.as_ref().map_or(true, |d| i128::try_from(d.chain_base_units) != Ok(d.expected_base_units))
         })
         .collect::<Result<_, SettleError>>()?;
-    Ok(Report { accounts, differences, unclaimed, in_flight })
+    Ok(Report { accounts, differences, unclaimed, in_flight, has_moved })
 }

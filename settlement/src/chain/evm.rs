@@ -342,8 +342,13 @@ impl Chain for EvmChain {
         Ok(found)
     }
 
-    async fn balances(&self, credit: &Address, accounts: &[Address]) -> Result<Vec<u128>, ChainError> {
-        let block = BlockId::Number(BlockNumber::Number(U64::from(self.head_number().await?)));
+    async fn deep_balances(
+        &self,
+        credit: &Address,
+        accounts: &[Address],
+        confirmations: u64,
+    ) -> Result<Vec<u128>, ChainError> {
+        let block = BlockId::Number(self.deep_number(confirmations).await?.into());
         let questions = accounts.iter().copied().map(|account| self.balance(*credit, account, block));
         stream::iter(questions).buffered(PARALLEL).try_collect().await
     }

@@ -218,7 +218,12 @@ impl Chain for CrashingChain {
         call!(self.movements(credit, from, to))
     }
 
-    async fn balances(&self, credit: &Address, accounts: &[Address]) -> Result<Vec<u128>, ChainError> {
-        call!(self.balances(credit, accounts))
+    async fn deep_balances(
+        &self,
+        credit: &Address,
+        accounts: &[Address],
+        confirmations: u64,
+    ) -> Result<Vec<u128>, ChainError> {
+        call!(self.deep_balances(credit, accounts, confirmations))
     }
 }

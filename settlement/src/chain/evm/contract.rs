@@ -17,8 +17,12 @@ impl EvmChain {
         if confirmations <= 1 {
             return Ok(BlockNumber::Latest);
         }
-        let deep = self.head_number().await?.saturating_sub(confirmations - 1);
-        Ok(BlockNumber::Number(U64::from(deep)))
+        self.deep_number(confirmations).await.map(BlockNumber::Number)
+    }
+
+    /// The number of that block, for several questions about one block.
+    pub(super) async fn deep_number(&self, confirmations: u64) -> Result<U64, ChainError> {
+        Ok(U64::from(self.head_number().await?.saturating_sub(confirmations.saturating_sub(1))))
     }
 
     pub(super) async fn read_batch_state(
@@ -27,12 +31,8 @@ impl EvmChain {
         batch_id: &BatchId,
         confirmations: u64,
     ) -> Result<BatchState, ChainError> {
-        let block = match self.deep_block(confirmations).await? {
-            // Both answers are to be of one block.
-            BlockNumber::Latest => U64::from(self.head_number().await?).into(),
-            deep => deep,
-        };
-        let (block, absurd) = (BlockId::Number(block), |error| self.unavailable(error));
+        let block = BlockId::Number(self.deep_number(confirmations).await?.into());
+        let absurd = |error| self.unavailable(error);
         let root = self.view(credit, self.contracts.settled_root(&batch_id.0)?, block).await?;
         let root = <[u8; 32]>::decode(root).map_err(|e| self.unavailable(e))?;
         let answer = self.view(credit, self.contracts.batch_in_progress()?, block).await?;

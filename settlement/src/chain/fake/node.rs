@@ -196,9 +196,15 @@ impl Chain for FakeChain {
         Ok(numbered.flat_map(|(_, block)| block.movements.iter().cloned()).collect())
     }
 
-    async fn balances(&self, _credit: &Address, accounts: &[Address]) -> Result<Vec<u128>, ChainError> {
+    async fn deep_balances(
+        &self,
+        _credit: &Address,
+        accounts: &[Address],
+        confirmations: u64,
+    ) -> Result<Vec<u128>, ChainError> {
         let world = self.node()?;
-        let balance = |account| world.state.credits.get(account).copied().unwrap_or_default();
+        let state = world.deep(confirmations);
+        let balance = |account| state.credits.get(account).copied().unwrap_or_default();
         let held: Vec<Money> = accounts.iter().map(balance).collect();
         let base_units = |money| self.scale().to_base_units(money).unwrap_or_default().unsigned_abs();
         drop(world);
