@@ -262,6 +262,9 @@ pub trait Chain: Send + Sync {
     /// The currency token that a credit contract wraps.
     async fn currency_of(&self, credit: &Address) -> Result<Address, ChainError>;
 
+    /// How long a withdrawal from a credit contract takes, in seconds.
+    async fn withdrawal_delay_s(&self, credit: &Address) -> Result<u64, ChainError>;
+
     /// The hash of a block; `None` if the node has no such block (yet).
     async fn block_hash(&self, number: u64) -> Result<Option<[u8; 32]>, ChainError>;
 

@@ -43,6 +43,7 @@ pub async fn deploy(context: &Context, settings: &DeploySettings) -> Result<Cont
         )));
     }
     if community.contract.is_none() {
+        check::delay(&community, settings.withdrawal_delay_s)?;
         require_usable_currency(context, settings).await?;
         sign_steps(context, settings).await?;
     }

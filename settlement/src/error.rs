@@ -65,6 +65,21 @@ pub enum SettleError {
     /// Something else stands where the contract should, or it is another community's or chain's.
     #[error("{0}")]
     WrongContract(String),
+    /// Whoever is paid out could owe for a trade that is not settled yet.
+    #[error(
+        "community {community}: withdrawals are paid {delay_s} s after they are asked for, but a trade may be settled \
+         {horizon_s} s after it was made (the slot's opening lead, its length and the metering deadline): deploy with \
+         [settlement] withdrawal_delay_s above {horizon_s}, with days to spare for late corrections; it cannot be changed \
+         afterwards"
+    )]
+    ShortDelay {
+        /// The community.
+        community: String,
+        /// From the request of a withdrawal to its payment.
+        delay_s: u64,
+        /// From a trade to its settlement.
+        horizon_s: i64,
+    },
     /// The chain is dearer than the configuration allows; nothing was signed.
     #[error(
         "the chain asks {base_fee_wei} wei a unit of gas, more than [chain] highest_max_fee_gwei allows ({cap_wei} wei): \
@@ -87,7 +102,10 @@ impl SettleError {
     pub const fn is_mismatch(&self) -> bool {
         matches!(
             self,
-            Self::WrongToken(_) | Self::WrongContract(_) | Self::Chain(ChainError::WrongChain { .. })
+            Self::WrongToken(_)
+                | Self::WrongContract(_)
+                | Self::ShortDelay { .. }
+                | Self::Chain(ChainError::WrongChain { .. })
         )
     }
 }

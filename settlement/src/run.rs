@@ -117,7 +117,7 @@ impl Service {
                 continue;
             }
             let checked = match Settling::of(self.context(&community.community_id)).await {
-                Ok(settling) => check::contract(&settling).await,
+                Ok(settling) => checked(&settling).await,
                 Err(error) => Err(error),
             };
             match checked {
@@ -207,6 +207,16 @@ impl Service {
             }
         }
     }
+}
+
+/// A delay that is too short is said and not refused: it is the contract's, so that only another one would mend it.
+async fn checked(settling: &Settling) -> Result<(), SettleError> {
+    check::contract(settling).await?;
+    match check::deployed_delay(settling).await {
+        Err(error @ SettleError::ShortDelay { .. }) => tracing::warn!("{error}"),
+        checked => checked?,
+    }
+    Ok(())
 }
 
 fn liveliest(a: Tick, b: Tick) -> Tick {

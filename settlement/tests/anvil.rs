@@ -30,6 +30,8 @@ async fn deploys_deposits_settles_and_reconciles(pool: PgPool) {
     world.assert_ledger_equals_chain().await;
 
     let domain = world.settling().await.domain;
+    let delay_s = chain.withdrawal_delay_s(&domain.credit).await.unwrap();
+    assert_eq!(delay_s, settings().withdrawal_delay_s);
     let batch_id = domain.batch_id(at(1), 0);
     let batch = batches::find(&world.context.pool, &domain.community_id, &batch_id).await.unwrap().unwrap();
     assert_eq!(batch.status, BatchStatus::Final);

@@ -15,7 +15,7 @@ use serde_json::json;
 use settlement::chain::fake::FakeChain;
 use settlement::chain::{Address, Call, Chain, ChunkCall, CodeMatch, Position};
 use settlement::context::{Settling, check};
-use settlement::deploy::deploy;
+use settlement::deploy::{DeploySettings, deploy};
 use settlement::settler::Tick;
 use store::communities::Contract;
 use store::slots::SlotStatus;
@@ -234,4 +234,27 @@ async fn the_contract_says_in_words_what_it_refuses(pool: PgPool) {
     assert_eq!(receipt["status"], "0x0", "{receipt}");
     assert_eq!(chain.settled_root(&credit, &new).await.unwrap(), None);
     world.assert_ledger_equals_chain().await;
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_withdrawal_delay_within_the_settlement_horizon_is_refused(pool: PgPool) {
+    let chain = FakeChain::new(SENDER);
+    chain.faults(|f| f.mine_at_once = true);
+    let world = World::new(pool, Arc::new(chain.clone()), 2, 1).await;
+    let pool = &world.context.pool;
+    // 60 s before a slot of 10 s its orders begin, and its readings may come 60 s after it.
+    let of = |withdrawal_delay_s| DeploySettings { withdrawal_delay_s, ..settings() };
+    let refused = deploy(&world.context, &of(130)).await.unwrap_err();
+    assert!(
+        refused.is_mismatch() && refused.to_string().contains("withdrawal_delay_s above 130"),
+        "{refused}"
+    );
+    assert_eq!(transactions::last_nonce(pool, &SENDER.to_string()).await.unwrap(), None, "nothing is signed");
+
+    deploy(&world.context, &of(131)).await.unwrap();
+    let settling = world.settling().await;
+    check::deployed_delay(&settling).await.unwrap();
+    sqlx::query("UPDATE communities SET metering_deadline_s = 61").execute(pool).await.unwrap();
+    let said = check::deployed_delay(&settling).await.unwrap_err().to_string();
+    assert!(said.contains("paid 131 s after"), "{said}");
 }

@@ -325,6 +325,10 @@ impl Chain for EvmChain {
             .map_err(|_| ChainError::Setup(format!("{credit} is no credit contract: it names no currency")))
     }
 
+    async fn withdrawal_delay_s(&self, credit: &Address) -> Result<u64, ChainError> {
+        self.read_withdrawal_delay_s(credit).await
+    }
+
     async fn block_hash(&self, number: u64) -> Result<Option<[u8; 32]>, ChainError> {
         let block = self.provider.get_block(number).await.map_err(|e| self.unavailable(e))?;
         Ok(block.and_then(|block| block.hash).map(|hash| hash.0))

@@ -1,6 +1,8 @@
 //! Refusing to settle on anything but what the configuration and the database say: the chain, the
 //! contract's code, its token, and the community whose batches it holds. Nothing is sent before.
 
+use chrono::TimeDelta;
+use store::communities::Community;
 use store::{batches, communities, transactions};
 
 use super::{Context, Settling};
@@ -38,6 +40,31 @@ pub async fn code(context: &Context, credit: &Address) -> Result<(), SettleError
             hex::encode(expected)
         ))),
     }
+}
+
+/// Makes sure that nobody can be paid out and owe for a trade made before: a withdrawal takes longer than what comes
+/// between the first order for a slot and its settlement.
+///
+/// # Errors
+/// [`SettleError::ShortDelay`] with what to set.
+pub fn delay(community: &Community, delay_s: u64) -> Result<(), SettleError> {
+    let slot = TimeDelta::seconds(i64::from(community.slot_length.seconds()));
+    let horizon_s = (community.open_lead + slot + community.metering_deadline).num_seconds();
+    if i64::try_from(delay_s).is_ok_and(|delay_s| delay_s <= horizon_s) {
+        let community = community.community_id.to_string();
+        return Err(SettleError::ShortDelay { community, delay_s, horizon_s });
+    }
+    Ok(())
+}
+
+/// The same for the contract that is there: its delay cannot be changed, but the community's times could have been.
+///
+/// # Errors
+/// [`SettleError::ShortDelay`], or what keeps the delay from being read.
+pub async fn deployed_delay(settling: &Settling) -> Result<(), SettleError> {
+    let Settling { context, domain, .. } = settling;
+    let delay_s = context.chain.withdrawal_delay_s(&domain.credit).await?;
+    delay(&context.community().await?, delay_s)
 }
 
 /// Two communities on one contract would each find the other's credits missing.

@@ -210,6 +210,10 @@ impl Chain for CrashingChain {
         call!(self.currency_of(credit))
     }
 
+    async fn withdrawal_delay_s(&self, credit: &Address) -> Result<u64, ChainError> {
+        call!(self.withdrawal_delay_s(credit))
+    }
+
     async fn block_hash(&self, number: u64) -> Result<Option<[u8; 32]>, ChainError> {
         call!(self.block_hash(number))
     }

@@ -203,6 +203,11 @@ impl Contracts {
         self.credit.call("CURRENCY", &[])
     }
 
+    /// The calldata of `WITHDRAWAL_DELAY`.
+    pub(super) fn withdrawal_delay(&self) -> Result<Bytes, ChainError> {
+        self.credit.call("WITHDRAWAL_DELAY", &[])
+    }
+
     /// The calldata of `balanceOf`.
     pub(super) fn balance_of(&self, account: &Address) -> Result<Bytes, ChainError> {
         self.credit.call("balanceOf", &[address(account)])

@@ -62,6 +62,12 @@ impl EvmChain {
         Ok(BatchState { settled_root: (root != [0; 32]).then_some(root), in_progress })
     }
 
+    pub(super) async fn read_withdrawal_delay_s(&self, credit: &Address) -> Result<u64, ChainError> {
+        let latest = BlockId::Number(BlockNumber::Latest);
+        let answer = self.view(credit, self.contracts.withdrawal_delay()?, latest).await?;
+        u64::decode(answer).map_err(|e| self.unavailable(e))
+    }
+
     pub(super) async fn read_credit_code(&self, address: &Address) -> Result<CodeMatch, ChainError> {
         let code = self.provider.get_code(EthAddress::from(address.0), None).await;
         Ok(self.contracts.compare_credit(&code.map_err(|e| self.unavailable(e))?))

@@ -181,6 +181,11 @@ impl Chain for FakeChain {
         found.ok_or_else(|| ChainError::Setup(format!("{credit} is no credit contract")))
     }
 
+    async fn withdrawal_delay_s(&self, credit: &Address) -> Result<u64, ChainError> {
+        let found = self.node()?.state.delays.get(credit).copied();
+        found.ok_or_else(|| ChainError::Setup(format!("{credit} is no credit contract")))
+    }
+
     async fn block_hash(&self, number: u64) -> Result<Option<[u8; 32]>, ChainError> {
         let world = self.node()?;
         let index = usize::try_from(number).unwrap_or(usize::MAX);

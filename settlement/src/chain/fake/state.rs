@@ -20,6 +20,8 @@ pub(super) struct State {
     pub(super) scale: TokenScale,
     /// The currency of each credit contract.
     pub(super) wrapped: HashMap<Address, Address>,
+    /// The withdrawal delay of each credit contract, in seconds.
+    pub(super) delays: HashMap<Address, u64>,
     currency: HashMap<Address, Money>,
     /// The batch in progress in chunks.
     pub(super) open: Option<OpenBatch>,
@@ -37,6 +39,7 @@ impl Default for State {
             settled: HashMap::new(),
             scale: TokenScale::ETHER,
             wrapped: HashMap::new(),
+            delays: HashMap::new(),
             currency: HashMap::new(),
             open: None,
             approved: false,
@@ -64,6 +67,7 @@ impl State {
                 let address = Self::contract_address(&sender, nonce);
                 self.contracts.insert(address);
                 self.wrapped.insert(address, settings.currency);
+                self.delays.insert(address, settings.withdrawal_delay_s);
             }
             Call::DeployAuthority { administrator } => {
                 self.contracts.insert(Self::contract_address(&sender, nonce));
