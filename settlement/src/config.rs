@@ -82,8 +82,7 @@ pub struct SettlementConfig {
     pub batch_gas_share_percent: u8,
     /// Touched by each turn of the loop, for health checks.
     pub heartbeat_file: Option<PathBuf>,
-    /// Who administers the contracts after deployment. Without one the settlement account does, which
-    /// is for demonstrations.
+    /// Who administers the contracts after deployment. Without one the deployer does, which is for development.
     pub administrator: Option<String>,
     /// The currency token that credits wrap. Without one a demonstration currency is deployed.
     pub currency_address: Option<String>,

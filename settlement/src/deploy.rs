@@ -1,5 +1,5 @@
 //! Deploying a community's contracts, as `docs/contracts.md` lists it. Restartable at any point:
-//! all steps are signed and stored at once, and addresses follow from the sender and its nonces.
+//! all steps of a sender are signed and stored at once, and addresses follow from the deployer and its nonces.
 
 mod plan;
 
@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use store::StoreError;
 use store::communities::{self, Contract};
-use store::transactions::{self, Purpose, TxState};
+use store::transactions::{self, Purpose, TransactionRow, TxState};
 
-use crate::chain::{Address, Chain};
+use crate::chain::{Address, Call, Chain};
 use crate::context::{Context, check};
 use crate::error::{SettleError, out_of_range};
+use crate::gas::SET_UP_CALL;
 use crate::outgoing::{Outgoing, sign_all};
 use crate::pump::{self, Pumped};
 use crate::resync::{self, Resynced};
@@ -31,6 +32,19 @@ const MAX_IDLE_POLLS: u32 = 1_200;
 /// [`SettleError`] if the node is away, serves another chain, refuses a step, or the sender cannot
 /// pay; calling it again goes on from what is stored.
 pub async fn deploy(context: &Context, settings: &DeploySettings) -> Result<Contract, SettleError> {
+    deploy_from(context, context, settings).await
+}
+
+/// As [`deploy`], with the key of `deployer` instead of the settlement account's, which is `context`'s: with an
+/// administrator, the deployer is left without any role.
+///
+/// # Errors
+/// As [`deploy`].
+pub async fn deploy_from(
+    deployer: &Context,
+    context: &Context,
+    settings: &DeploySettings,
+) -> Result<Contract, SettleError> {
     context.chain.check().await?;
     let chain_id = i64::try_from(context.chain.chain_id()).map_err(|_| out_of_range("the chain id"))?;
     let community = context.community().await?;
@@ -45,12 +59,25 @@ pub async fn deploy(context: &Context, settings: &DeploySettings) -> Result<Cont
     if community.contract.is_none() {
         check::delay(&community, settings.withdrawal_delay_s)?;
         require_usable_currency(context, settings).await?;
-        sign_steps(context, settings).await?;
+        sign_steps(deployer, context.chain.sender(), settings).await?;
+    }
+    let is_apart = deployer.chain.sender() != context.chain.sender();
+    if is_apart {
+        until_told(deployer).await?;
+        // A chain that started over may order two senders as it likes: the contracts come first.
+        until_mined(deployer).await?;
     }
     until_told(context).await?;
     let credit = match &community.contract {
         Some(contract) => contract.credit_address.parse()?,
-        None => until_final(context, settings).await?,
+        None => {
+            let first = until_final(deployer).await?;
+            let credit = plan::credit_address(deployer.chain.as_ref(), first, settings);
+            if is_apart {
+                approve(context, &credit).await?;
+            }
+            credit
+        }
     };
     until_code(context, &credit).await?;
     check::code(context, &credit).await?;
@@ -75,9 +102,19 @@ async fn require_usable_currency(context: &Context, settings: &DeploySettings) -
     }
 }
 
-/// Signs and stores every step, unless that was done before.
-async fn sign_steps(context: &Context, settings: &DeploySettings) -> Result<(), SettleError> {
-    if !transactions::deploy_steps(&context.pool, &context.community_id).await?.is_empty() {
+/// The steps that the context's account has signed.
+async fn signed_steps(context: &Context) -> Result<Vec<TransactionRow>, SettleError> {
+    let sender = context.chain.sender().to_string();
+    Ok(transactions::deploy_steps(&context.pool, &context.community_id, &sender).await?)
+}
+
+/// Signs and stores every step of the deployer, unless that was done before.
+async fn sign_steps(
+    context: &Context,
+    settler: Address,
+    settings: &DeploySettings,
+) -> Result<(), SettleError> {
+    if !signed_steps(context).await?.is_empty() {
         return Ok(());
     }
     let first_nonce = context.chain.mined_nonce(1).await?;
@@ -90,7 +127,7 @@ async fn sign_steps(context: &Context, settings: &DeploySettings) -> Result<(), 
         Some(last) => u64::try_from(last).map_err(|_| out_of_range("a nonce"))? + 1,
         None => first_nonce,
     };
-    let steps: Vec<Outgoing> = plan::steps(context.chain.as_ref(), first, settings)
+    let steps: Vec<Outgoing> = plan::steps(context.chain.as_ref(), first, settler, settings)
         .into_iter()
         .map(|(call, gas_limit)| Outgoing { purpose: Purpose::Deploy, call, gas_limit })
         .collect();
@@ -111,12 +148,39 @@ async fn until_told(context: &Context) -> Result<(), SettleError> {
     Err(SettleError::Inconsistent("the chain does not mine the stored transactions".to_owned()))
 }
 
-/// Waits until every step is final; returns the credit contract's address.
-async fn until_final(context: &Context, settings: &DeploySettings) -> Result<Address, SettleError> {
+/// Lets the credit contract take the settlement account's currency, unless that was signed before.
+async fn approve(context: &Context, credit: &Address) -> Result<(), SettleError> {
+    if signed_steps(context).await?.is_empty() {
+        let call = Call::ApproveAll { currency: context.chain.currency_of(credit).await?, spender: *credit };
+        let (first_nonce, fees) = (context.chain.mined_nonce(1).await?, context.fees().await?);
+        let step = [Outgoing { purpose: Purpose::Deploy, call, gas_limit: SET_UP_CALL }];
+        let mut tx = context.pool.begin().await.map_err(StoreError::from)?;
+        sign_all(&mut tx, context, first_nonce, fees, &step).await?;
+        tx.commit().await.map_err(StoreError::from)?;
+    }
+    until_final(context).await.map(drop)
+}
+
+/// Waits until the chain has mined everything that is stored of the context's account.
+async fn until_mined(context: &Context) -> Result<(), SettleError> {
+    let sender = context.chain.sender().to_string();
+    let Some(last) = transactions::last_nonce(&context.pool, &sender).await? else { return Ok(()) };
+    for _ in 0..MAX_IDLE_POLLS {
+        let mined = context.chain.mined_nonce(1).await?;
+        if i64::try_from(mined).is_ok_and(|mined| mined > last) {
+            return Ok(());
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    Err(SettleError::Inconsistent("the chain does not mine the deployment".to_owned()))
+}
+
+/// Waits until every step of the context's account is final; returns the first one's nonce.
+async fn until_final(context: &Context) -> Result<u64, SettleError> {
     let (mut idle, mut ceiling) = (0, Ceiling::default());
     loop {
         let pumped = pump::turn(context, &mut ceiling).await?;
-        let steps = transactions::deploy_steps(&context.pool, &context.community_id).await?;
+        let steps = signed_steps(context).await?;
         if let Some(step) = steps.iter().find(|s| matches!(s.state, TxState::Reverted | TxState::Replaced)) {
             return Err(SettleError::Inconsistent(format!(
                 "step {} of the deployment failed (transaction {}): use a new key and a new community",
@@ -125,8 +189,7 @@ async fn until_final(context: &Context, settings: &DeploySettings) -> Result<Add
         }
         if steps.iter().all(|step| step.state == TxState::Final) {
             let first = steps.first().map(|step| u64::try_from(step.signed.nonce));
-            let first = first.and_then(Result::ok).ok_or_else(|| out_of_range("a nonce"))?;
-            return Ok(plan::credit_address(context.chain.as_ref(), first, settings));
+            return first.and_then(Result::ok).ok_or_else(|| out_of_range("a nonce"));
         }
         if pumped != Pumped::Moved {
             idle += 1;

@@ -6,9 +6,10 @@ mod common;
 use common::anvil::{Anvil, CHAIN_ID, deployed_on, funded, settle_all};
 use common::{UNIT_NANO, World, at, settings};
 use domain::units::Money;
-use serde_json::json;
+use serde_json::{Value, json};
 use settlement::chain::{Address, Call, Chain, ChainError, Fees, TxStatus, UnsignedTx};
-use settlement::deploy::{DeploySettings, deploy};
+use settlement::context::Context;
+use settlement::deploy::{DeploySettings, deploy, deploy_from};
 use store::batches::BatchStatus;
 use store::slots::SlotStatus;
 use store::{PgPool, batches};
@@ -74,6 +75,64 @@ async fn with_an_administrator_the_deployer_can_settle_and_grant_nothing(pool: P
     let grant = Call::GrantRole { authority, role: 1, holder: chain.sender() };
     let refused = chain.estimate_gas(&grant).await.unwrap_err().to_string();
     assert!(refused.contains("AccessManagerUnauthorizedAccount"), "{refused}");
+}
+
+/// Calls a view with `words` as arguments, by its selector; the answer in hex.
+async fn view(anvil: &Anvil, to: &Address, selector: &str, words: &[String]) -> String {
+    let call = json!({ "to": to.to_string(), "data": format!("{selector}{}", words.concat()) });
+    match anvil.rpc("eth_call", json!([call, "latest"])).await {
+        Value::String(answer) => answer,
+        other => panic!("{selector} is refused: {other}"),
+    }
+}
+
+/// Whether an account has a role: the first word of what `hasRole` answers.
+async fn has_role(anvil: &Anvil, authority: &Address, role: u64, account: &Address) -> bool {
+    let words = [format!("{role:064x}"), format!("{:0>64}", hex::encode(account.0))];
+    view(anvil, authority, "0xd1f856ee", &words).await.get(2..66).is_some_and(|word| word.ends_with('1'))
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_deployer_of_its_own_is_left_without_any_role(pool: PgPool) {
+    let folder = tempfile::tempdir().unwrap();
+    let (settler_key, deployer_key) = (folder.path().join("key"), folder.path().join("deployer"));
+    let anvil = Anvil::start(None, &[]);
+    let chain = funded(&anvil, &settler_key).await;
+    let deployer = funded(&anvil, &deployer_key).await;
+    let administrator = Address([9; 20]);
+    let world = World::new(pool, chain.clone(), 2, 1).await;
+    let settings = DeploySettings { administrator: Some(administrator), ..settings() };
+    let from = Context { chain: deployer.clone(), ..world.context.clone() };
+    let contract = deploy_from(&from, &world.context, &settings).await.unwrap();
+
+    let (currency, authority) = (deployer.contract_address(0), deployer.contract_address(1));
+    assert_eq!(contract.credit_address, deployer.contract_address(2).to_string());
+    let (settler, gone) = (chain.sender(), deployer.sender());
+    for role in 0..=2 {
+        assert!(!has_role(&anvil, &authority, role, &gone).await, "the deployer has role {role}");
+        assert_eq!(has_role(&anvil, &authority, role, &settler).await, role == 1, "settler, role {role}");
+        assert_eq!(has_role(&anvil, &authority, role, &administrator).await, role != 1, "role {role}");
+    }
+    let owner = view(&anvil, &currency, "0x8da5cb5b", &[]).await;
+    assert!(owner.ends_with(&hex::encode(administrator.0)), "the currency belongs to {owner}");
+
+    world.deposit_all(1).await;
+    world.meter(0, 1_000).await;
+    settle_all(&world).await;
+    assert_eq!(world.status(0).await, SlotStatus::Settled);
+
+    // A node that was restarted empty is told the deployer's transactions first, then the settler's.
+    let port = anvil.port;
+    drop(anvil);
+    let anvil = Anvil::start(Some(port), &[]);
+    funded(&anvil, &settler_key).await;
+    funded(&anvil, &deployer_key).await;
+    world.meter(1, 1_000).await;
+    let again = deploy_from(&from, &world.context, &settings).await.unwrap();
+    assert_eq!(again, contract);
+    settle_all(&world).await;
+    assert_eq!(world.status(1).await, SlotStatus::Settled);
+    world.assert_ledger_equals_chain().await;
 }
 
 #[tokio::test]

@@ -7,10 +7,11 @@ use domain::ids::{AccountId, ClientId, CommunityId};
 use domain::units::Money;
 use rand::Rng;
 use service::config::ConfigFile;
+use settlement::chain::Address;
 use settlement::chain::evm::{CustodialAccounts, EvmChain, SignerKey};
 use settlement::config::{ChainConfig, SettlementConfig, send_policy};
 use settlement::context::{Context, Settling};
-use settlement::deploy::deploy;
+use settlement::deploy::deploy_from;
 use settlement::{deposits, reconcile};
 use store::PgPool;
 use store::members::{self, Account};
@@ -19,7 +20,7 @@ use crate::enrol::Enrolment;
 use crate::parts::Parts;
 
 const NANO_PER_UNIT: i64 = 1_000_000_000;
-/// What the settlement account gets for its fees on a development chain.
+/// What the settlement account and the deployer get for their fees on a development chain.
 const DEVELOPMENT_BALANCE_WEI: u128 = 1_000_000_000_000_000_000_000;
 /// What a member holds at first: some hundred days of a household's bills.
 const MEMBER_UNITS: i64 = 5_000;
@@ -36,10 +37,15 @@ pub struct Chain {
     /// The adapter.
     pub evm: Arc<EvmChain>,
     context: Context,
+    /// Deploys the contracts and keeps no role in them.
+    deployer: Arc<EvmChain>,
+    /// Administers the contracts.
+    administrator: Address,
 }
 
 impl Chain {
-    /// Connects to the chain with a key made at the first start, funded if the chain is ours.
+    /// Connects to the chain with keys made at the first start, funded if the chain is ours: the settlement account's,
+    /// the deployer's, and the administrator's, of which only the address is used.
     ///
     /// # Errors
     /// When the node does not answer or serves another chain than configured.
@@ -54,8 +60,12 @@ impl Chain {
         chain_config.validate()?;
         let settlement_config: SettlementConfig = config.section("settlement")?;
         settlement_config.validate()?;
-        let (keystore, password) = keystore(state, "chain_signer");
-        let key = SignerKey::open_or_create(&keystore, &password, entropy)?;
+        let key = key(state, "chain_signer")?;
+        let deployer = Arc::new(EvmChain::new(chain_config.node()?, &self::key(state, "chain_deployer")?)?);
+        let administrator = match settlement_config.administrator()? {
+            Some(administrator) => administrator,
+            None => self::key(state, "chain_admin")?.address(),
+        };
         let evm = Arc::new(EvmChain::new(chain_config.node()?, &key)?);
         let context = Context {
             pool: pool.clone(),
@@ -65,13 +75,16 @@ impl Chain {
             policy: send_policy(&chain_config, &settlement_config),
         };
         settlement::chain::Chain::check(evm.as_ref()).await?;
-        // Only a development chain gives for nothing; on any other the account has to be funded by its owner.
-        let funded = evm.fund_on_development_chain(DEVELOPMENT_BALANCE_WEI).await;
-        if let Err(error) = funded {
-            anyhow::ensure!(!parts.owns_chain(), "cannot fund the settlement account: {error}");
-            tracing::warn!(address = %key.address(), "the chain does not fund accounts: fund this one for its fees");
+        // Only a development chain gives for nothing; on any other the accounts have to be funded by their owner.
+        for (account, chain) in [("settlement account", &evm), ("deployer", &deployer)] {
+            let funded = chain.fund_on_development_chain(DEVELOPMENT_BALANCE_WEI).await;
+            if let Err(error) = funded {
+                anyhow::ensure!(!parts.owns_chain(), "cannot fund the {account}: {error}");
+                let address = settlement::chain::Chain::sender(chain.as_ref());
+                tracing::warn!(%address, account, "the chain does not fund accounts: fund this one for its fees");
+            }
         }
-        Ok(Self { chain_config, settlement_config, evm, context })
+        Ok(Self { chain_config, settlement_config, evm, context, deployer, administrator })
     }
 
     /// Deploys the contracts, or finds them; a development chain that starts empty is told its transactions again.
@@ -79,8 +92,10 @@ impl Chain {
     /// # Errors
     /// When the chain refuses a step.
     pub async fn deploy(&self) -> anyhow::Result<store::communities::Contract> {
-        let settings = self.settlement_config.deploy_settings()?;
-        Ok(deploy(&self.context, &settings).await?)
+        let mut settings = self.settlement_config.deploy_settings()?;
+        settings.administrator = Some(self.administrator);
+        let deployer = Context { chain: self.deployer.clone(), ..self.context.clone() };
+        Ok(deploy_from(&deployer, &self.context, &settings).await?)
     }
 
     /// Asks for the credits that each account starts with. Asking again changes nothing.
@@ -142,6 +157,12 @@ pub async fn enrol_accounts(
         members::insert_account(pool, community, &Account { account_id, kind, chain_address }).await?;
     }
     Ok(())
+}
+
+/// A key of the state folder, made at its first use.
+fn key(state: &Path, name: &str) -> anyhow::Result<SignerKey> {
+    let (keystore, password) = keystore(state, name);
+    Ok(SignerKey::open_or_create(&keystore, &password, entropy)?)
 }
 
 /// An encrypted keystore of the state folder, and the file with its password.

@@ -280,21 +280,23 @@ pub async fn is_recovering(db: impl PgExecutor<'_>, community: &CommunityId) -> 
     .await?)
 }
 
-/// The latest attempt of each step of deploying, by nonce.
+/// The latest attempt of each step of deploying that `sender` has signed, by nonce.
 ///
 /// # Errors
 /// [`StoreError`] if the database does not answer.
 pub async fn deploy_steps(
     db: impl PgExecutor<'_>,
     community: &CommunityId,
+    sender: &str,
 ) -> Result<Vec<TransactionRow>, StoreError> {
     sqlx::query_as!(
         Row,
         r#"SELECT DISTINCT ON (nonce) tx_id, purpose, batch_id, deposit_id, move_id, step_batch_id, step, step_chunk,
              sender, nonce, attempt, tx_hash, raw, max_fee_per_gas_wei::text AS "max_fee!", status, created_at
-         FROM transactions WHERE community_id = $1 AND purpose = 'deploy'
+         FROM transactions WHERE community_id = $1 AND sender = $2 AND purpose = 'deploy'
          ORDER BY nonce, status IN ('final', 'reverted') DESC, attempt DESC"#,
-        community.as_str()
+        community.as_str(),
+        sender
     )
     .fetch_all(db)
     .await?

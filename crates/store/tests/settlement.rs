@@ -197,7 +197,7 @@ async fn of_several_attempts_the_mined_one_is_kept_and_replayed(pool: PgPool) {
     let replayed = transactions::replay(&pool, SENDER, 0, 10).await.unwrap();
     let replayed: Vec<_> = replayed.into_iter().map(|stored| (stored.nonce, stored.raw)).collect();
     assert_eq!(replayed, [(0, vec![0, 1]), (1, vec![1, 1])]);
-    assert_eq!(transactions::deploy_steps(&pool, &id).await.unwrap().len(), 1);
+    assert_eq!(transactions::deploy_steps(&pool, &id, SENDER).await.unwrap().len(), 1);
     transactions::replace(&pool, &id, SENDER, 0).await.unwrap();
     assert!(in_flight(&pool, &id).await.is_empty());
 }

@@ -82,6 +82,13 @@ pub enum Call {
         /// The sender.
         holder: Address,
     },
+    /// Hands the demonstration currency, and with it the right to make it, to a new owner.
+    HandOver {
+        /// The currency.
+        currency: Address,
+        /// The new owner.
+        owner: Address,
+    },
     /// Makes demonstration currency.
     Mint {
         /// The currency.

@@ -16,7 +16,8 @@ const PAUSER: u64 = 2;
 pub struct DeploySettings {
     /// The currency token; `None` deploys a demonstration currency.
     pub currency: Option<Address>,
-    /// Who administers and may pause the contracts; `None` leaves that to the settlement account.
+    /// Who administers and may pause the contracts, and owns a demonstration currency; `None` leaves that to the
+    /// deployer.
     pub administrator: Option<Address>,
     /// From the request of a withdrawal to its payment, in seconds.
     pub withdrawal_delay_s: u64,
@@ -42,8 +43,14 @@ pub(super) fn credit_address(chain: &dyn Chain, first: u64, settings: &DeploySet
     addresses(chain, first, settings).2
 }
 
-/// Each step with the most gas it may use, if the first has nonce `first`.
-pub(super) fn steps(chain: &dyn Chain, first: u64, settings: &DeploySettings) -> Vec<(Call, u64)> {
+/// Each step of the deployer with the most gas it may use, if the first has nonce `first`. With an administrator it ends
+/// without a role, but for settling if it is the `settler` itself.
+pub(super) fn steps(
+    chain: &dyn Chain,
+    first: u64,
+    settler: Address,
+    settings: &DeploySettings,
+) -> Vec<(Call, u64)> {
     let sender = chain.sender();
     let (currency, authority, credit) = addresses(chain, first, settings);
     let administrator = settings.administrator.unwrap_or(sender);
@@ -59,7 +66,7 @@ pub(super) fn steps(chain: &dyn Chain, first: u64, settings: &DeploySettings) ->
     let mut calls = Vec::new();
     let settling: &[&str] = &["settle", "openBatch", "pushChunk", "finaliseBatch", "abandonBatch"];
     for (role, label, functions, holder) in
-        [(SETTLER, "settler", settling, sender), (PAUSER, "pauser", &["pause"], administrator)]
+        [(SETTLER, "settler", settling, settler), (PAUSER, "pauser", &["pause"], administrator)]
     {
         calls.push(Call::LabelRole { authority, role, label });
         calls.push(Call::AllowFunctions { authority, credit, functions, role });
@@ -67,10 +74,15 @@ pub(super) fn steps(chain: &dyn Chain, first: u64, settings: &DeploySettings) ->
     }
     if settings.currency.is_none() {
         let amount = settings.demonstration_currency;
-        calls.push(Call::Mint { currency, to: sender, amount });
+        calls.push(Call::Mint { currency, to: settler, amount });
     }
-    calls.push(Call::ApproveAll { currency, spender: credit });
+    if settler == sender {
+        calls.push(Call::ApproveAll { currency, spender: credit });
+    }
     if administrator != sender {
+        if settings.currency.is_none() {
+            calls.push(Call::HandOver { currency, owner: administrator });
+        }
         calls.push(Call::GrantRole { authority, role: ADMINISTRATOR, holder: administrator });
         calls.push(Call::RenounceRole { authority, role: ADMINISTRATOR, holder: sender });
     }
@@ -97,11 +109,35 @@ mod tests {
     #[test]
     fn the_credit_contract_wraps_the_currency_deployed_before_it() {
         let chain = FakeChain::new(Address([1; 20]));
-        let steps = steps(&chain, 5, &settings());
+        let steps = steps(&chain, 5, chain.sender(), &settings());
         let Call::DeployCredit(credit) = &steps[2].0 else { panic!("{:?}", steps[2]) };
         assert_eq!(credit.currency, chain.contract_address(5));
         assert_eq!(credit.authority, chain.contract_address(6));
         assert_eq!(credit_address(&chain, 5, &settings()), chain.contract_address(7));
+    }
+
+    #[test]
+    fn a_deployer_of_its_own_keeps_nothing() {
+        let chain = FakeChain::new(Address([1; 20]));
+        let (administrator, settler) = (Address([2; 20]), Address([4; 20]));
+        let settings = DeploySettings { administrator: Some(administrator), ..settings() };
+        let steps: Vec<Call> =
+            steps(&chain, 0, settler, &settings).into_iter().map(|(call, _)| call).collect();
+        let holders: Vec<(u64, Address)> = steps
+            .iter()
+            .filter_map(|call| match call {
+                Call::GrantRole { role, holder, .. } => Some((*role, *holder)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(holders, [(1, settler), (2, administrator), (0, administrator)]);
+        let currency = chain.contract_address(0);
+        assert!(steps.contains(&Call::HandOver { currency, owner: administrator }));
+        assert!(steps.iter().any(|call| matches!(call, Call::Mint { to, .. } if *to == settler)));
+        assert!(!steps.iter().any(|call| matches!(call, Call::ApproveAll { .. })), "the settler approves");
+        assert!(
+            matches!(steps.last(), Some(Call::RenounceRole { role: 0, holder, .. }) if *holder == chain.sender())
+        );
     }
 
     #[test]
@@ -110,7 +146,7 @@ mod tests {
         let administrator = Address([2; 20]);
         let currency = Some(Address([3; 20]));
         let settings = DeploySettings { administrator: Some(administrator), currency, ..settings() };
-        let steps = steps(&chain, 0, &settings);
+        let steps = steps(&chain, 0, chain.sender(), &settings);
         let (last, _) = steps.last().unwrap();
         assert!(matches!(last, Call::RenounceRole { role: 0, holder, .. } if *holder == chain.sender()));
         assert!(

@@ -102,6 +102,9 @@ impl Contracts {
             Call::RenounceRole { authority, role, holder } => {
                 (Some(authority), self.authority.call("renounceRole", &[number(*role), address(holder)])?)
             }
+            Call::HandOver { currency, owner } => {
+                (Some(currency), self.currency.call("transferOwnership", &[address(owner)])?)
+            }
             Call::Mint { currency, to, amount } => {
                 let arguments = [address(to), base_units(self.scale, *amount)?];
                 (Some(currency), self.currency.call("mint", &arguments)?)

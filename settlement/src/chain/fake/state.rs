@@ -87,6 +87,7 @@ impl State {
             Call::RenounceRole { role, holder, .. } => {
                 self.roles.remove(&(*role, *holder));
             }
+            Call::HandOver { currency, .. } => self.require_contract(currency)?,
             Call::Mint { currency, to, amount } => {
                 self.require_contract(currency)?;
                 add(&mut self.currency, to, *amount)?;
