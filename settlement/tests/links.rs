@@ -9,7 +9,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use common::anvil::{Anvil, deployed_on, settle_all};
 use common::{UNIT_NANO, World, account, at, deployed, settings};
-use domain::ids::{ClientId, MemberId};
+use domain::ids::{ClientId, MemberId, ZoneId};
 use domain::units::Money;
 use settlement::chain::fake::FakeChain;
 use settlement::chain::{Address, Chain, MovementKind};
@@ -17,7 +17,7 @@ use settlement::deploy::deploy;
 use settlement::settler::Tick;
 use store::links::{self, Challenge, Linked, NewLink};
 use store::members::{self, Account};
-use store::{PgPool, communities, receipts};
+use store::{PgPool, communities, orders, receipts};
 
 const OWN: Address = Address([0xaa; 20]);
 const NEXT: Address = Address([0xbb; 20]);
@@ -110,6 +110,41 @@ async fn what_comes_to_a_former_address_is_moved_on(pool: PgPool) {
         assert_eq!(world.balance("m000").await, 107 * UNIT_NANO + 3);
         world.assert_ledger_equals_chain().await;
     }
+}
+
+async fn free(world: &World) -> i64 {
+    let (pool, id) = (&world.context.pool, &world.context.community_id);
+    let member = MemberId::new("m000").unwrap();
+    let free = orders::free_credits(pool, id, std::slice::from_ref(&member), &[ZoneId::default()]).await;
+    free.unwrap()[&member].nano()
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_request_to_withdraw_is_not_left_behind_with_its_address(pool: PgPool) {
+    let (world, chain) = deployed(pool, 2).await;
+    let old = world.address("m000").await;
+    let requested = MovementKind::WithdrawalRequested { claimable_at_s: 1_700_003_600 };
+    chain.move_elsewhere(requested, old, Money::from_nano(60 * UNIT_NANO)).unwrap();
+    assert_eq!(world.settle().await, Tick::Idle);
+    assert_eq!(free(&world).await, 40 * UNIT_NANO);
+    assert_eq!(link(&world, "m000", OWN, "nonce0001").await, Linked::New);
+    assert_eq!(world.settle().await, Tick::Idle);
+    assert_eq!(state(&world).await.0, OWN.to_string());
+    assert_eq!(free(&world).await, 40 * UNIT_NANO, "the request is still open");
+    // Back there, what is due could be claimed at once.
+    assert_eq!(link(&world, "m000", old, "nonce0002").await, Linked::WithdrawalOpen);
+    chain.move_elsewhere(MovementKind::WithdrawalCancelled, old, Money::from_nano(60 * UNIT_NANO)).unwrap();
+    assert_eq!(world.settle().await, Tick::Idle);
+    assert_eq!(free(&world).await, 100 * UNIT_NANO);
+    assert_eq!(link(&world, "m000", old, "nonce0003").await, Linked::New);
+    // Asked for before the move was signed: the account stays.
+    let asked = "INSERT INTO withdrawal_events (community_id, block_number, log_index, kind, chain_address, amount_nano,
+             claimable_at, tx_hash)
+         VALUES ('demo', 1000000, 1, 'requested', $1, 1, '2026-03-02T12:00Z', '0x' || repeat('55', 32))";
+    sqlx::query(asked).bind(old.to_string()).execute(&world.context.pool).await.unwrap();
+    assert_eq!(world.settle().await, Tick::Idle);
+    assert_eq!(state(&world).await, (OWN.to_string(), false, 1));
+    world.assert_ledger_equals_chain().await;
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]

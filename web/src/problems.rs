@@ -40,6 +40,8 @@ catalogue! {
         "The message is not the one that was given, is for another host or chain, has expired or was used before, or the signature is not of its address. The detail says which; ask for another message and sign it as it is.";
     ADDRESS_IN_USE = "address-in-use", 409, "The address is an account already",
         "An address belongs to one account for ever, so that every transfer can be told. Link another one.";
+    WITHDRAWAL_OPEN = "withdrawal-open", 409, "A withdrawal is requested at the address",
+        "Credits that come to an address whose request is due could be paid out at once, open positions or not. Take the request back with cancelWithdrawal, or claim it, wait until the chain is final, then link the address.";
     LINK_PENDING = "link-pending", 409, "A link is on its way",
         "One address is linked at a time. Read the link until nothing is pending, then try again.";
     NO_CONTRACT = "no-contract", 409, "The community settles nowhere yet",

@@ -57,6 +57,9 @@ pub enum Linked {
     UnknownNonce,
     /// The address is, or was, another account's, or is this account's already.
     AddressInUse,
+    /// A withdrawal is requested at the address: its delay may have passed, so that what comes there could be paid out at
+    /// once.
+    WithdrawalOpen,
     /// Another link of the member is on its way.
     Pending,
     /// The member has linked as often as it may.
@@ -146,6 +149,26 @@ pub async fn is_free(
            AS "free!""#,
         community.as_str(),
         member.as_str(),
+        address.to_string()
+    )
+    .fetch_one(db)
+    .await?)
+}
+
+/// Whether a withdrawal is requested at an address and neither paid nor taken back.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn has_withdrawal(
+    db: impl PgExecutor<'_>,
+    community: &CommunityId,
+    address: &Address,
+) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT coalesce((SELECT w.kind = 'requested' FROM withdrawal_events w
+                          WHERE w.community_id = $1 AND w.chain_address = $2
+                          ORDER BY w.block_number DESC, w.log_index DESC LIMIT 1), false) AS "open!""#,
+        community.as_str(),
         address.to_string()
     )
     .fetch_one(db)
@@ -257,6 +280,9 @@ async fn obstacle(
 ) -> Result<Option<Linked>, StoreError> {
     if !is_free(&mut *tx, community, &link.member_id, &link.address).await? {
         return Ok(Some(Linked::AddressInUse));
+    }
+    if has_withdrawal(&mut *tx, community, &link.address).await? {
+        return Ok(Some(Linked::WithdrawalOpen));
     }
     let counts = sqlx::query!(
         r#"SELECT (SELECT count(*) FROM account_moves

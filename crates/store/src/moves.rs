@@ -20,7 +20,7 @@ pub enum MoveEnd {
     Final,
     /// There was nothing to move.
     Void,
-    /// The address belongs to another account by now.
+    /// The address belongs to another account by now, or a withdrawal is requested there.
     Refused,
 }
 
@@ -159,7 +159,7 @@ pub async fn request_from_former(
 }
 
 /// Lets an account live at the address that a move leads to, from now on. `false`, and nothing changed,
-/// if another account has it or had it, or the account is elsewhere already.
+/// if another account has it or had it, a withdrawal is requested there, or the account is elsewhere already.
 ///
 /// # Errors
 /// [`StoreError`] if the database does not answer.
@@ -175,7 +175,10 @@ pub async fn change_address(
          WHERE community_id = $1 AND account_id = $2 AND chain_address = $3
            AND NOT EXISTS (SELECT FROM accounts o WHERE o.community_id = $1 AND o.chain_address = $4)
            AND NOT EXISTS (SELECT FROM former_addresses f
-                           WHERE f.community_id = $1 AND f.chain_address = $4 AND f.account_id <> $2)",
+                           WHERE f.community_id = $1 AND f.chain_address = $4 AND f.account_id <> $2)
+           AND coalesce((SELECT w.kind <> 'requested' FROM withdrawal_events w
+                         WHERE w.community_id = $1 AND w.chain_address = $4
+                         ORDER BY w.block_number DESC, w.log_index DESC LIMIT 1), true)",
         community.as_str(),
         account,
         from,

@@ -161,6 +161,9 @@ pub(crate) async fn challenge(
     if !links::is_free(&state.pool, &community.community_id, &id, &address).await? {
         return Err(in_use());
     }
+    if links::has_withdrawal(&state.pool, &community.community_id, &address).await? {
+        return Err(withdrawal_open());
+    }
     let (now, mut tx) = (state.clock.now(), state.pool.begin().await.map_err(StoreError::from)?);
     let nonce: String = tokens::random_text(&mut *tx).await?.chars().take(32).collect();
     let message = Message {
@@ -340,6 +343,7 @@ fn refusal(linked: Linked, id: &MemberId) -> Result<(), ApiError> {
             &"the message's nonce was used already, has expired, or was never given to this member: ask for another message",
         )),
         Linked::AddressInUse => Err(in_use()),
+        Linked::WithdrawalOpen => Err(withdrawal_open()),
         Linked::Pending => Err(ApiError::new(
             problems::LINK_PENDING,
             "a link of this member is on its way: wait until it is done",
@@ -353,6 +357,13 @@ fn refusal(linked: Linked, id: &MemberId) -> Result<(), ApiError> {
 
 fn invalid(reason: &impl std::fmt::Display) -> ApiError {
     ApiError::new(problems::INVALID_LINK, reason.to_string())
+}
+
+fn withdrawal_open() -> ApiError {
+    ApiError::new(
+        problems::WITHDRAWAL_OPEN,
+        "a withdrawal is requested at the address: cancel it first, or link another address",
+    )
 }
 
 fn in_use() -> ApiError {

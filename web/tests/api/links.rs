@@ -165,6 +165,15 @@ async fn an_address_of_somebody_else_is_refused(pool: PgPool) {
             is_problem(&post(&client, &anna, &path, "x", &json!({"address": taken})).await, status, kind, "");
         }
         let given = signed(&client, &anna, &address(&key), &key).await;
+        let requested =
+            "INSERT INTO withdrawal_events (community_id, block_number, log_index, kind, chain_address,
+                 amount_nano, claimable_at, tx_hash)
+             VALUES ('demo', 1, 1, 'requested', $1, 5, '2026-03-02T12:00Z', '0x' || repeat('55', 32))";
+        sqlx::query(requested).bind(address(&key)).execute(&pool).await.unwrap();
+        let leaving = post(&client, &anna, &format!("{ANNA}/link"), "x", &given).await;
+        is_problem(&leaving, 409, "withdrawal-open", "cancel it first");
+        let wish = json!({"address": address(&key)});
+        is_problem(&post(&client, &anna, &path, "x", &wish).await, 409, "withdrawal-open", "cancel it first");
         sqlx::query("UPDATE accounts SET chain_address = $1 WHERE account_id = 'ben'")
             .bind(address(&key))
             .execute(&pool)

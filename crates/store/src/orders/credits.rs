@@ -23,7 +23,8 @@ pub async fn credit_stamp(db: impl PgExecutor<'_>, community: &CommunityId) -> R
 
 /// The free credits of `members`: what they hold on the ledger, less what they have asked to be paid out, less what
 /// their open bids would cost at their limits, less what they owe for slots whose money has not moved yet: what they
-/// bought, and once a slot is priced what its statement comes to. Bids and purchases count with the platform fee and the
+/// bought, and once a slot is priced what its statement comes to; less what a correction asks for on top, and what earlier
+/// batches could not take. Bids and purchases count with the platform fee and the
 /// highest network fee that the zone of the buying site may pay. Negative when more was used than was covered.
 ///
 /// `zones` are all zones in which the community has sites. Who asks knows them, and to find them among the sites of
@@ -78,5 +79,52 @@ mod tests {
             assert_eq!(used.nano(), owed(member), "{member}");
         }
         assert!(members.iter().any(|member| owed(member) > 0));
+    }
+
+    async fn free_of(pool: &PgPool, member: &str) -> i64 {
+        let (demo, member) = (CommunityId::new("demo").unwrap(), MemberId::new(member).unwrap());
+        let members = [member.clone()];
+        free_credits(pool, &demo, &members, &[ZoneId::default()]).await.unwrap()[&member].nano()
+    }
+
+    async fn run(pool: &PgPool, sql: &'static str) {
+        assert!(sqlx::query(sql).execute(pool).await.unwrap().rows_affected() > 0, "{sql}");
+    }
+
+    #[sqlx::test(migrator = "crate::MIGRATOR")]
+    async fn what_a_batch_could_not_take_is_no_cover_until_it_is_topped_up(pool: PgPool) {
+        views::fixtures::insert(&pool).await.unwrap();
+        // Her whole 0.1 was taken of 0.130256 owed.
+        assert_eq!(free_of(&pool, "cara").await, -30_256_000);
+        let deposit = "INSERT INTO ledger_entries (community_id, account_id, kind, amount_nano, tx_hash)
+             VALUES ('demo', 'cara', 'deposit', 50000000, '0x' || repeat('44', 32))";
+        run(&pool, deposit).await;
+        assert_eq!(free_of(&pool, "cara").await, 19_744_000);
+        // While the batch is on its way, its slot counts whole and the rest not besides it.
+        run(&pool, "DELETE FROM ledger_entries WHERE account_id = 'cara' AND kind = 'settlement'").await;
+        run(&pool, "UPDATE slots SET status = 'priced' WHERE slot_start = '2026-03-01T12:00Z'").await;
+        run(&pool, "UPDATE batches SET status = 'broadcast', final_at = NULL").await;
+        assert_eq!(free_of(&pool, "cara").await, 19_744_000);
+    }
+
+    #[sqlx::test(migrator = "crate::MIGRATOR")]
+    async fn what_a_correction_asks_for_counts_until_it_is_settled(pool: PgPool) {
+        views::fixtures::insert(&pool).await.unwrap();
+        let (before, demo) = (free_of(&pool, "ben").await, CommunityId::new("demo").unwrap());
+        let stamp = credit_stamp(&pool, &demo).await.unwrap();
+        let batch = "INSERT INTO batches (community_id, batch_id, slot_start, revision, statement_root, status)
+             VALUES ('demo', decode(repeat('ac', 32), 'hex'), '2026-03-01T12:00Z', 1, decode(repeat('cd', 32), 'hex'),
+                 'prepared')";
+        run(&pool, batch).await;
+        let positions = "INSERT INTO batch_positions (community_id, batch_id, account_id, owed_nano)
+             VALUES ('demo', decode(repeat('ac', 32), 'hex'), 'ben', -7), ('demo', decode(repeat('ac', 32), 'hex'),
+                 'anna', 7)";
+        let anna = free_of(&pool, "anna").await;
+        run(&pool, positions).await;
+        run(&pool, "UPDATE slots SET revision = 1, status = 'priced' WHERE slot_start = '2026-03-01T12:00Z'")
+            .await;
+        assert_eq!(free_of(&pool, "ben").await, before - 7);
+        assert_eq!(free_of(&pool, "anna").await, anna, "what is due is no cover");
+        assert!(credit_stamp(&pool, &demo).await.unwrap() > stamp, "the market reads again");
     }
 }

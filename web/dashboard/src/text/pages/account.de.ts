@@ -33,6 +33,7 @@ export const problem: Dictionary['problem'] = {
   'client-id-reused': 'Das wurde schon mit anderem Inhalt gesendet. Versuchen Sie es erneut.',
   'attributes-not-traded': 'Vorlieben gehören zum Dauerauftrag, nicht zu einem einzelnen.',
   'address-in-use': 'Diese Adresse gehört schon zu einem anderen Konto.',
+  'withdrawal-open': 'An dieser Adresse ist eine Auszahlung beantragt. Nehmen Sie sie erst zurück, oder verbinden Sie eine andere.',
   'link-pending': 'Gerade wird eine andere Adresse verbunden. Warten Sie, bis das erledigt ist.',
   'no-contract': 'Die Gemeinschaft rechnet noch nicht auf einer Chain ab.',
   'idempotency-key-reused': 'Das wurde schon mit anderem Inhalt gesendet. Versuchen Sie es erneut.',

@@ -32,6 +32,7 @@ export const problem: Record<string, string> = {
   'client-id-reused': 'This was sent before with other content. Try again.',
   'attributes-not-traded': 'Preferences belong to the standing order, not to a single one.',
   'address-in-use': 'This address belongs to another account already.',
+  'withdrawal-open': 'A withdrawal is requested at this address. Cancel it first, or link another address.',
   'link-pending': 'Another address is just being linked. Wait until that is done.',
   'no-contract': 'The community does not settle on a chain yet.',
   'idempotency-key-reused': 'This was sent before with other content. Try again.',
