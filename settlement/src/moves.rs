@@ -3,7 +3,8 @@
 //! Members cannot transfer credits, so the settler does: a batch of two positions that sum to zero,
 //! between two batches of slots. In the ledger nothing moves, for the account stays the same. The
 //! account lives at the new address from the moment the move is signed; until the move is final, no
-//! batch of a slot is signed.
+//! batch of a slot is signed. What comes to the old address later is moved on in the same way, but from a
+//! least amount on, once an hour, and no batch waits for it: anybody can send it.
 
 use domain::ids::BatchId;
 use domain::units::Money;
@@ -21,6 +22,10 @@ use crate::finish::{advance, knows_batch};
 use crate::gas;
 use crate::outgoing::{Outgoing, sign_all};
 
+/// What came to an address that its account has left is moved on from this much: anybody can send a trifle there, and
+/// the settler pays for the move. Less stays until more comes; in the ledger it is the account's all the same.
+const LEAST_LEFTOVER: Money = Money::from_nano(10_000_000);
+
 /// Takes up the next move that was asked for, if nothing it could disturb is on its way. Returns
 /// whether anything changed.
 ///
@@ -28,7 +33,9 @@ use crate::outgoing::{Outgoing, sign_all};
 /// [`SettleError`] if the chain or the database fails; nothing is half done.
 pub(crate) async fn sign_next(settling: &Settling) -> Result<bool, SettleError> {
     let (pool, community) = (&settling.context.pool, &settling.context.community_id);
-    let Some(moved) = moves::next(pool, community).await? else { return Ok(false) };
+    let Some(moved) = moves::next(pool, community, settling.context.clock.now()).await? else {
+        return Ok(false);
+    };
     // A slot is priced and settled for one address: what is priced is settled first, and so is what was
     // paid in for the old address.
     if batches::in_flight(pool, community).await?.is_some()
@@ -41,20 +48,20 @@ pub(crate) async fn sign_next(settling: &Settling) -> Result<bool, SettleError> 
     let held = chain.balances(&settling.domain.credit, &[moved.from]).await?;
     let held = held.first().copied().unwrap_or_default();
     let amount = chain.scale().whole_nano(held).map_err(|e| SettleError::Inconsistent(e.to_string()))?;
-    if amount.is_zero() {
+    if amount.is_zero() || (moved.is_leftover && amount < LEAST_LEFTOVER) {
         return without_credits(settling, &moved).await.map(|()| true);
     }
     sign(settling, &moved, amount).await.map(|()| true)
 }
 
-/// There is nothing to move: the account changes its address and that is all.
+/// There is nothing to move, or too little: the account changes its address and that is all.
 async fn without_credits(settling: &Settling, moved: &AccountMove) -> Result<(), SettleError> {
     let context = &settling.context;
     let mut tx = context.pool.begin().await.map_err(StoreError::from)?;
     let end = if leave(&mut tx, context, moved).await? { MoveEnd::Void } else { MoveEnd::Refused };
     moves::end(&mut tx, &context.community_id, moved.move_id, end, context.clock.now()).await?;
     tx.commit().await.map_err(StoreError::from)?;
-    tracing::info!(account = %moved.account_id, from = %moved.from, to = %moved.to, ?end, "no credits to move");
+    tracing::info!(account = %moved.account_id, from = %moved.from, to = %moved.to, ?end, "no credits to move on");
     Ok(())
 }
 

@@ -17,6 +17,7 @@ use settlement::deploy::deploy;
 use settlement::settler::Tick;
 use store::links::{self, Challenge, Linked, NewLink};
 use store::members::{self, Account};
+use store::slots::SlotStatus;
 use store::{PgPool, communities, orders, receipts};
 
 const OWN: Address = Address([0xaa; 20]);
@@ -110,6 +111,38 @@ async fn what_comes_to_a_former_address_is_moved_on(pool: PgPool) {
         assert_eq!(world.balance("m000").await, 107 * UNIT_NANO + 3);
         world.assert_ledger_equals_chain().await;
     }
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn trifles_at_a_former_address_move_nothing_and_the_rest_once_an_hour(pool: PgPool) {
+    let (world, chain) = deployed(pool, 2).await;
+    let old = world.address("m000").await;
+    assert_eq!(link(&world, "m000", OWN, "nonce0001").await, Linked::New);
+    assert_eq!(world.settle().await, Tick::Idle);
+    let sent = chain.mined_nonce(1).await.unwrap();
+    let comes = async |nano: i64| {
+        chain.move_elsewhere(MovementKind::Deposit, old, Money::from_nano(nano)).unwrap();
+        assert_eq!(world.settle().await, Tick::Idle);
+        chain.mined_nonce(1).await.unwrap() - sent
+    };
+    for _ in 0..5 {
+        assert_eq!(comes(1).await, 0, "too little to pay for");
+    }
+    assert_eq!(comes(UNIT_NANO).await, 1, "all of it goes");
+    assert_eq!(chain.credits(&old), Money::ZERO);
+    for _ in 0..3 {
+        assert_eq!(comes(UNIT_NANO).await, 1, "once an hour");
+    }
+    // Slots go on meanwhile.
+    world.meter(0, 1_000).await;
+    assert_eq!(world.settle().await, Tick::Idle);
+    assert_eq!(world.status(0).await, SlotStatus::Settled);
+    world.assert_ledger_equals_chain().await;
+    world.clock.advance(TimeDelta::minutes(61));
+    assert_eq!(world.settle().await, Tick::Idle);
+    assert_eq!(chain.credits(&old), Money::ZERO);
+    assert_eq!(chain.credits(&OWN).nano(), 104 * UNIT_NANO + 200_000_000 + 5);
+    world.assert_ledger_equals_chain().await;
 }
 
 async fn free(world: &World) -> i64 {

@@ -2,9 +2,9 @@
 //!
 //! `requested -> signed -> final`; or `void` if there was nothing to move, `refused` if the address had
 //! become somebody else's. The account lives at the new address from the moment the first move is
-//! signed; what still comes to the old one is moved on in the same way.
+//! signed; what still comes to the old one is moved on in the same way, but not at once each time.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::{AccountId, CommunityId};
 use domain::units::Money;
 use receipt::Address;
@@ -12,6 +12,9 @@ use sqlx::{PgConnection, PgExecutor};
 
 use crate::StoreError;
 use crate::error::corrupt;
+
+/// How often what came to an address that its account has left is moved on.
+const LEFTOVERS_EVERY: TimeDelta = TimeDelta::hours(1);
 
 /// How a move ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +48,10 @@ pub struct AccountMove {
     pub from: Address,
     /// Where they go: the account's address, or what it becomes with this move.
     pub to: Address,
-    /// Whether the account has left `from` already, so that every batch waits for its credits.
+    /// Whether the account has left `from` already.
     pub has_left: bool,
+    /// Whether it is what came to `from` after the account had moved on, and not the move itself.
+    pub is_leftover: bool,
 }
 
 struct Row {
@@ -55,6 +60,7 @@ struct Row {
     from_address: String,
     to_address: String,
     has_left: bool,
+    is_leftover: bool,
 }
 
 impl TryFrom<Row> for AccountMove {
@@ -67,25 +73,33 @@ impl TryFrom<Row> for AccountMove {
             from: row.from_address.parse().map_err(corrupt)?,
             to: row.to_address.parse().map_err(corrupt)?,
             has_left: row.has_left,
+            is_leftover: row.is_leftover,
         })
     }
 }
 
-/// The move to take up next: first what an account has left behind, then new addresses, oldest first.
+/// The move to take up next: first what an account has left behind, then new addresses, oldest first. What was left
+/// behind is moved on once an address and [`LEFTOVERS_EVERY`]: anybody can send something there, and the settler pays.
 ///
 /// # Errors
 /// [`StoreError`] if the database does not answer.
 pub async fn next(
     db: impl PgExecutor<'_>,
     community: &CommunityId,
+    now: DateTime<Utc>,
 ) -> Result<Option<AccountMove>, StoreError> {
     sqlx::query_as!(
         Row,
         r#"SELECT m.move_id, m.account_id, m.from_address, a.chain_address <> m.from_address AS "has_left!",
-             CASE WHEN a.chain_address = m.from_address THEN m.to_address ELSE a.chain_address END AS "to_address!"
+             CASE WHEN a.chain_address = m.from_address THEN m.to_address ELSE a.chain_address END AS "to_address!",
+             m.link_id IS NULL AS "is_leftover!"
            FROM account_moves m JOIN accounts a USING (community_id, account_id)
-           WHERE m.community_id = $1 AND m.status = 'requested' ORDER BY 4 DESC, m.move_id LIMIT 1"#,
-        community.as_str()
+           WHERE m.community_id = $1 AND m.status = 'requested' AND (m.link_id IS NOT NULL OR NOT EXISTS (
+               SELECT FROM account_moves d WHERE d.community_id = $1 AND d.from_address = m.from_address
+                 AND d.link_id IS NULL AND d.status = 'final' AND d.ended_at > $2))
+           ORDER BY 4 DESC, m.move_id LIMIT 1"#,
+        community.as_str(),
+        now - LEFTOVERS_EVERY
     )
     .fetch_optional(db)
     .await?
@@ -104,7 +118,8 @@ pub async fn signed(
 ) -> Result<Option<AccountMove>, StoreError> {
     sqlx::query_as!(
         Row,
-        r#"SELECT move_id, account_id, from_address, to_address, true AS "has_left!" FROM account_moves
+        r#"SELECT move_id, account_id, from_address, to_address, true AS "has_left!", link_id IS NULL AS "is_leftover!"
+           FROM account_moves
            WHERE community_id = $1 AND move_id = $2 AND status = 'signed'"#,
         community.as_str(),
         move_id
@@ -116,7 +131,7 @@ pub async fn signed(
 }
 
 /// Whether a batch has to wait: credits of an account that has left its address are not yet where the
-/// batch would look for them.
+/// batch would look for them. It does not wait for what came to an address later: anybody can send that.
 ///
 /// # Errors
 /// [`StoreError`] if the database does not answer.
@@ -124,7 +139,7 @@ pub async fn hold_batches(db: impl PgExecutor<'_>, community: &CommunityId) -> R
     Ok(sqlx::query_scalar!(
         r#"SELECT EXISTS (
                SELECT FROM account_moves m JOIN accounts a USING (community_id, account_id)
-               WHERE m.community_id = $1 AND (m.status = 'signed'
+               WHERE m.community_id = $1 AND m.link_id IS NOT NULL AND (m.status = 'signed'
                    OR (m.status = 'requested' AND a.chain_address <> m.from_address))) AS "held!""#,
         community.as_str()
     )
