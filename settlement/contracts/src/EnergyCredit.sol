@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
 import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
+import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
@@ -15,8 +16,8 @@ import {ChunkedSettlement} from "./ChunkedSettlement.sol";
 ///
 /// Requirements
 /// 1. The total supply equals the currency that was deposited and not yet paid out.
-/// 2. Credits are made by `depositFor`, destroyed by `claimWithdrawal` and moved by settlement. Members cannot transfer
-///    them, not even an amount of zero, and allowances do not exist.
+/// 2. Credits are made by `depositFor` and `depositWithPermit`, destroyed by `claimWithdrawal` and moved by settlement.
+///    Members cannot transfer them, not even an amount of zero, and allowances do not exist, by signature neither.
 /// 3. A batch is settled whole or not at all, and once: `Settlement` in one call, `ChunkedSettlement` in several.
 /// 4. Nobody walks away from an open position: a withdrawal is paid after `withdrawalDelay`, which must exceed the
 ///    longest time from a trade to its settlement, and until then settlement may still take the credits. While a batch is
@@ -79,14 +80,35 @@ contract EnergyCredit is ChunkedSettlement {
     /// credits. Anyone may deposit for anyone.
     /// @return Always true.
     function depositFor(address account, uint256 amount) external returns (bool) {
-        if (amount == 0) revert ZeroAmount();
-        if (account == address(this)) revert InvalidAccount(account);
-        uint256 before = CURRENCY.balanceOf(address(this));
-        CURRENCY.safeTransferFrom(_msgSender(), address(this), amount);
-        uint256 received = CURRENCY.balanceOf(address(this)) - before;
-        if (received != amount) revert CurrencyNotExact(amount, received);
-        _mint(account, amount);
-        return true;
+        return _deposit(account, amount);
+    }
+
+    /// @notice As `depositFor`, in one transaction: the caller approves with a signature (EIP-2612) of the currency's
+    /// permit for this contract and `amount`, instead of a transaction before.
+    ///
+    /// Whoever sees the signature may hand it to the currency first, which refuses it a second time. So a permit that is
+    /// refused does no harm if the caller's allowance covers the amount, and only the caller's own currency is taken.
+    /// @param account Who gets the credits.
+    /// @param amount How much, in the currency's base unit.
+    /// @param deadline Until then the signature holds.
+    /// @param v Of the caller's signature.
+    /// @param r Of the caller's signature.
+    /// @param s Of the caller's signature.
+    /// @return Always true.
+    function depositWithPermit(
+        address account,
+        uint256 amount,
+        uint256 deadline,
+        uint8 v,
+        bytes32 r,
+        bytes32 s
+    ) external returns (bool) {
+        address payer = _msgSender();
+        try IERC20Permit(address(CURRENCY)).permit(payer, address(this), amount, deadline, v, r, s) {}
+        catch (bytes memory reason) {
+            if (CURRENCY.allowance(payer, address(this)) < amount) revert PermitRefused(payer, reason);
+        }
+        return _deposit(account, amount);
     }
 
     /// @notice Asks for `amount` of the caller's credits to be paid out after the delay. One request at a time.
@@ -161,6 +183,18 @@ contract EnergyCredit is ChunkedSettlement {
     }
 
     // ---- inside
+
+    /// @dev The caller's currency for the account's credits.
+    function _deposit(address account, uint256 amount) private returns (bool) {
+        if (amount == 0) revert ZeroAmount();
+        if (account == address(this)) revert InvalidAccount(account);
+        uint256 before = CURRENCY.balanceOf(address(this));
+        CURRENCY.safeTransferFrom(_msgSender(), address(this), amount);
+        uint256 received = CURRENCY.balanceOf(address(this)) - before;
+        if (received != amount) revert CurrencyNotExact(amount, received);
+        _mint(account, amount);
+        return true;
+    }
 
     /// @dev Every movement but settlement's comes through here: credits are made and destroyed, never transferred.
     function _update(address from, address to, uint256 amount) internal override whenNotPaused {

@@ -55,6 +55,9 @@ interface IEnergyCredit {
     /// @notice The currency token moved another amount than was asked for, as one with a fee on transfers does.
     error CurrencyNotExact(uint256 expected, uint256 received);
 
+    /// @notice The currency token refused the payer's permit, for the given reason, and no allowance covers the amount.
+    error PermitRefused(address payer, bytes reason);
+
     /// @notice The withdrawal delay is zero or longer than a year. It is counted in seconds.
     error InvalidWithdrawalDelay(uint64 delaySeconds);
 
