@@ -6,6 +6,7 @@
 //! uses a number twice. A full outbox refuses new records; it never drops old ones.
 
 mod file;
+mod pending;
 mod salvage;
 mod state;
 
@@ -17,6 +18,7 @@ use domain::reading::Registers;
 use redb::{Durability, ReadableTable, ReadableTableMetadata, TableDefinition};
 
 use file::Store;
+pub use pending::Due;
 pub use salvage::Salvaged;
 pub use state::{LastReading, MeterState};
 
@@ -34,6 +36,9 @@ const DAY_S: i64 = 24 * 3_600;
 
 /// Meter, epoch and sequence number.
 type RecordKey<'a> = (&'a str, i32, i64);
+
+/// A meter and one of its epochs, whose numbers follow each other.
+pub type Sequence = (MeterId, i32);
 
 /// The outbox cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -125,6 +130,14 @@ pub struct Pending {
     pub seq: i64,
     /// The signed record.
     pub record: String,
+}
+
+impl Pending {
+    /// What it is known by: meter, epoch and number.
+    #[must_use]
+    pub fn key(&self) -> (MeterId, i32, i64) {
+        (self.meter_id.clone(), self.epoch, self.seq)
+    }
 }
 
 /// From which end pending records are taken.
@@ -294,33 +307,6 @@ impl Outbox {
         let meters = transaction.open_table(METERS).map_err(storage)?;
         let state = meters.get(meter_id.as_str()).map_err(storage)?;
         state.map(|state| MeterState::from_text(state.value())).transpose()
-    }
-
-    /// At most `limit` records that are not acknowledged yet.
-    ///
-    /// # Errors
-    /// [`OutboxError`] if the file cannot be read.
-    pub fn pending(&self, order: Order, limit: usize) -> Result<Vec<Pending>, OutboxError> {
-        let transaction = self.store.begin_read()?;
-        let queue = transaction.open_table(QUEUE).map_err(storage)?;
-        let records = transaction.open_table(RECORDS).map_err(storage)?;
-        let mut pending = Vec::new();
-        let mut entries = queue.iter().map_err(storage)?;
-        while pending.len() < limit {
-            let entry = match order {
-                Order::OldestFirst => entries.next(),
-                Order::NewestFirst => entries.next_back(),
-            };
-            let Some(entry) = entry else { break };
-            let (_, key) = entry.map_err(storage)?;
-            let (meter, epoch, seq) = key.value();
-            let record = records.get((meter, epoch, seq)).map_err(storage)?;
-            let record =
-                record.ok_or_else(|| OutboxError::Corrupt(format!("{meter} {epoch} {seq} is missing")))?;
-            let meter_id = MeterId::new(meter).map_err(|error| OutboxError::Corrupt(error.to_string()))?;
-            pending.push(Pending { meter_id, epoch, seq, record: record.value().1.to_owned() });
-        }
-        Ok(pending)
     }
 
     /// Forgets what acknowledgements cover. Returns how many records that were.

@@ -20,7 +20,7 @@ pub use window::{Key, Window, WindowLimits};
 
 use crate::health::Reports;
 use crate::link::{self, Link, LinkEvent};
-use crate::outbox::{Order, Outbox, OutboxError};
+use crate::outbox::{Outbox, OutboxError};
 use crate::wire::{Acknowledgement, ack_topic, readings_topic};
 
 /// How often is looked for records that wait too long for their acknowledgement.
@@ -71,7 +71,7 @@ impl Publisher {
     /// Publishes until the service stops.
     pub async fn run(&mut self, mut options: MqttOptions, jitter_seed: u64, shutdown: &Shutdown) {
         let limits = self.window.limits();
-        let room = limits.oldest + limits.newest;
+        let room = 2 * limits.oldest + limits.newest;
         options.set_outgoing_inflight_upper_limit(u16::try_from(room).unwrap_or(u16::MAX).min(100));
         let mut link = link::open(options, room + 8 + Reports::QUEUED, EVENTS, jitter_seed, shutdown.clone());
         let mut events = Vec::with_capacity(EVENTS);
@@ -132,14 +132,14 @@ impl Publisher {
     /// Publishes what is due, as far as the window and the client's queue have room.
     async fn send(&mut self, client: &AsyncClient) -> Result<(), OutboxError> {
         let (outbox, limits) = (self.outbox.clone(), self.window.limits());
-        let (newest, oldest) = blocking(move || {
-            let newest = outbox.pending(Order::NewestFirst, limits.newest)?;
-            Ok((newest, outbox.pending(Order::OldestFirst, limits.oldest)?))
-        })
-        .await?;
-        // The newest few first, so that live data is not starved while a backlog drains.
-        let newest = newest.into_iter().rev().map(|record| (record, false));
-        for (record, is_backlog) in newest.chain(oldest.into_iter().map(|record| (record, true))) {
+        let unanswered = self.window.unanswered().clone();
+        let due = blocking(move || outbox.due(limits.newest, limits.oldest, &unanswered)).await?;
+        self.window.still_waiting(&due.unanswered);
+        // The newest few first, so that live data is not starved while a backlog drains; then what gets no
+        // answer, which is sent ever more rarely.
+        let newest = due.newest.into_iter().rev().map(|record| (record, false));
+        let backlog = due.unanswered.into_iter().chain(due.oldest).map(|record| (record, true));
+        for (record, is_backlog) in newest.chain(backlog) {
             if !self.window.is_due(&record, Instant::now()) {
                 continue;
             }

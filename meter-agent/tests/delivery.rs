@@ -1,6 +1,8 @@
 //! From a Modbus register to a row: a real poller, outbox, publisher, broker, ingest and database.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "common/append.rs"]
+mod append;
 #[path = "common/broker.rs"]
 mod broker;
 mod common;
@@ -11,6 +13,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use append::append;
 use broker::{Cuttable, broker};
 use common::{device, sdm630};
 use community::{agent, boundary, demo, enrol, key, meter};
@@ -129,6 +132,10 @@ impl Bench {
         tokio::spawn(async move { run.await.unwrap() })
     }
 
+    async fn rows(&self) -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM readings").fetch_one(&self.pool).await.unwrap()
+    }
+
     /// Waits until the outbox is empty; every record must be a row then, and no row twice.
     async fn delivered(&self, boundaries: i64) {
         let empty = async {
@@ -242,6 +249,37 @@ async fn f39_three_days_without_a_broker_lose_nothing_and_live_data_does_not_wai
     .await
     .unwrap();
     assert_eq!(out_of_order, 0);
+    shutdown.stop();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+/// A meter that ingest does not know, with more records than are ever on their way.
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn records_that_nobody_acknowledges_hold_up_no_other_meters(pool: PgPool) {
+    let mut bench = Bench::new(pool).await;
+    let unknown = [domain::ids::MeterId::new("unknown").unwrap()];
+    for number in 1..=200 {
+        append(&bench.outbox, &agent(), &unknown, number, boundary(number)).unwrap();
+    }
+    bench.read_boundaries(1..=20).await;
+    let shutdown = Shutdown::new();
+    let tasks = [bench.ingest(1, &shutdown), bench.publish(&shutdown)];
+    let others = async {
+        while bench.outbox.depth().unwrap() > 200 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), others).await.expect("the others drain");
+    bench.read_boundaries(21..=21).await;
+    let rows = async {
+        while bench.rows().await != 21 * i64::from(METERS) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), rows).await.expect("live data comes through");
+    assert_eq!(bench.outbox.depth().unwrap(), 200, "nothing of the unknown meter is lost");
     shutdown.stop();
     for task in tasks {
         task.await.unwrap();

@@ -81,6 +81,35 @@ fn acknowledged_records_are_forgotten_and_no_others() {
 }
 
 #[test]
+fn sequences_without_an_answer_take_no_places_of_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(&folder.path().join("o"), 100, 1).unwrap();
+    for seconds in 1..=20 {
+        outbox.append(&[draft("dead", seconds)], text).unwrap();
+    }
+    for seconds in 1..=3 {
+        outbox.append(&[draft("b", seconds), draft("a", seconds)], text).unwrap();
+    }
+    let sequence = |meter: &str, epoch| (MeterId::new(meter).unwrap(), epoch);
+    let due = |unanswered: &[Sequence]| {
+        let due = outbox.due(2, 3, &unanswered.iter().cloned().collect()).unwrap();
+        [due.unanswered, due.newest, due.oldest]
+            .map(|part| part.iter().map(|p| format!("{} {}", p.meter_id, p.seq)).collect::<Vec<_>>())
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(due(&[]), [&none[..], &["a 3", "b 3"], &["dead 1", "dead 2", "dead 3"]]);
+    assert_eq!(
+        due(&[sequence("dead", 1)]),
+        [&["dead 1", "dead 2", "dead 3"][..], &["a 3", "b 3"], &["b 1", "a 1", "b 2"]]
+    );
+    // Another epoch of the same meter is another sequence.
+    assert_eq!(due(&[sequence("dead", 2)])[2], ["dead 1", "dead 2", "dead 3"]);
+    let both = due(&[sequence("a", 1), sequence("dead", 1)]);
+    assert_eq!(both[0], ["a 1", "dead 1", "dead 2", "dead 3"], "each is tried, however many the other has");
+    assert_eq!([&both[1], &both[2]], [&["b 3", "b 2"].to_vec(), &["b 1", "b 2", "b 3"].to_vec()]);
+}
+
+#[test]
 fn f44_a_full_outbox_refuses_and_uses_no_number() {
     let folder = tempfile::tempdir().unwrap();
     let outbox = Outbox::open(&folder.path().join("o"), 2, 1).unwrap();

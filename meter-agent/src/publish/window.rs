@@ -1,12 +1,12 @@
 //! Which records were sent and wait for ingest's acknowledgement; pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::ids::MeterId;
 use tokio::time::Instant;
 
-use crate::outbox::Pending;
+use crate::outbox::{Pending, Sequence};
 use crate::wire::Acknowledgement;
 
 /// A record waits at most this many times its first waiting time before it is sent again.
@@ -29,12 +29,14 @@ pub struct WindowLimits {
 /// Meter, epoch and number of a record.
 pub type Key = (MeterId, i32, i64);
 
-/// The records on their way. It holds no more than the limits let through, since only what is still in
-/// the outbox is ever asked for.
+/// The records on their way. Sequences that get no answer are told apart, so that they take the places of no
+/// others: their meter may not be enrolled, or a record before them be lost.
 #[derive(Debug)]
 pub struct Window {
     limits: WindowLimits,
     on_their_way: BTreeMap<Key, Sent>,
+    /// Sequences of which a record had to be sent again, until something of them is acknowledged.
+    unanswered: BTreeSet<Sequence>,
     /// When the backlog's allowance was counted last, and what is left of it in thousandths of a record.
     allowance: Option<(Instant, u64)>,
 }
@@ -49,7 +51,7 @@ impl Window {
     /// An empty window.
     #[must_use]
     pub const fn new(limits: WindowLimits) -> Self {
-        Self { limits, on_their_way: BTreeMap::new(), allowance: None }
+        Self { limits, on_their_way: BTreeMap::new(), unanswered: BTreeSet::new(), allowance: None }
     }
 
     /// Its limits.
@@ -61,7 +63,7 @@ impl Window {
     /// What a record is known by.
     #[must_use]
     pub fn key(record: &Pending) -> Key {
-        (record.meter_id.clone(), record.epoch, record.seq)
+        record.key()
     }
 
     /// Whether a record is to be sent now.
@@ -84,19 +86,42 @@ impl Window {
         may
     }
 
+    /// The sequences that get no answer.
+    #[must_use]
+    pub const fn unanswered(&self) -> &BTreeSet<Sequence> {
+        &self.unanswered
+    }
+
+    /// Notes that of the unanswered sequences only those of `waiting` have records left.
+    pub fn still_waiting(&mut self, waiting: &[Pending]) {
+        let left: BTreeSet<Sequence> =
+            waiting.iter().map(|record| (record.meter_id.clone(), record.epoch)).collect();
+        self.unanswered.retain(|sequence| left.contains(sequence));
+    }
+
     /// Notes that a record was sent.
     pub fn sent(&mut self, key: Key, now: Instant) {
         let most = self.limits.resend_after * MOST_PATIENCE;
-        let wait =
-            self.on_their_way.get(&key).map_or(self.limits.resend_after, |sent| (sent.wait * 2).min(most));
+        let before = self.on_their_way.get(&key);
+        let wait = before.map_or(self.limits.resend_after, |sent| (sent.wait * 2).min(most));
+        if before.is_some() {
+            self.unanswered.insert((key.0.clone(), key.1));
+        }
         self.on_their_way.insert(key, Sent { due_again: now + wait, wait });
     }
 
-    /// Notes that records are stored.
+    /// Notes that records are stored. When that ends a silence, the rest of the sequence is due at once: it was sent
+    /// to nobody.
     pub fn acknowledge(&mut self, ack: &Acknowledgement) {
-        self.on_their_way.retain(|(meter_id, epoch, seq), _| {
-            !(*meter_id == ack.meter_id && *epoch == ack.epoch && *seq <= ack.stored_through_seq)
-        });
+        let sequence = (ack.meter_id.clone(), ack.epoch);
+        let key = |seq: i64| (ack.meter_id.clone(), ack.epoch, seq);
+        let on_their_way: Vec<Key> =
+            self.on_their_way.range(key(i64::MIN)..=key(i64::MAX)).map(|(key, _)| key.clone()).collect();
+        let covered = |key: &Key| key.2 <= ack.stored_through_seq;
+        let ends_silence = on_their_way.iter().any(covered) && self.unanswered.remove(&sequence);
+        for key in on_their_way.into_iter().filter(|key| ends_silence || covered(key)) {
+            self.on_their_way.remove(&key);
+        }
     }
 
     /// Forgets what was sent, after the connection was lost: all of it is due again.
@@ -152,6 +177,33 @@ mod tests {
         assert_eq!(due, [true, true, false]);
         window.forget();
         assert!(window.is_due(&record(3), now));
+    }
+
+    #[test]
+    fn a_sequence_without_an_answer_is_known_until_something_of_it_is_acknowledged() {
+        let mut window = window();
+        let now = Instant::now();
+        let ack = |stored_through_seq| Acknowledgement {
+            meter_id: MeterId::new("a").unwrap(),
+            epoch: 1,
+            stored_through_seq,
+        };
+        for seq in [3, 4, 3] {
+            window.sent(Window::key(&record(seq)), now);
+        }
+        let unanswered = BTreeSet::from([(MeterId::new("a").unwrap(), 1)]);
+        assert_eq!(*window.unanswered(), unanswered);
+        window.acknowledge(&ack(2)); // what was known before is no answer
+        window.forget();
+        assert_eq!(*window.unanswered(), unanswered, "another connection is no answer either");
+        window.sent(Window::key(&record(3)), now);
+        window.sent(Window::key(&record(4)), now);
+        window.acknowledge(&ack(3));
+        assert!(window.unanswered().is_empty() && window.is_due(&record(4), now));
+        window.sent(Window::key(&record(4)), now);
+        window.sent(Window::key(&record(4)), now);
+        window.still_waiting(&[]);
+        assert!(window.unanswered().is_empty());
     }
 
     #[test]
