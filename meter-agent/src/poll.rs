@@ -17,7 +17,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use service::lifecycle::Shutdown;
 use tokio::sync::Notify;
 
-pub use boundary::{Failure, Outcome};
+pub use boundary::{CLOCK_WENT_BACK, Failure, Outcome};
 pub use device::{Group, PolledDevice, Signer};
 
 use crate::health::{Board, ClockState};
@@ -25,7 +25,10 @@ use crate::outbox::Outbox;
 
 /// How often the clock is looked at while nothing is due, so that a step of it is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// How long after a stop devices may still answer.
+const LAST_READS: Duration = Duration::from_secs(3);
 
+const FIRST_AGAIN: Duration = Duration::from_secs(1);
 const QUARTER_HOUR_S: i64 = 900;
 const MAX_POWER_W: i64 = 1_000_000;
 
@@ -38,6 +41,8 @@ pub struct PollTiming {
     pub tolerance: TimeDelta,
     /// The most a connection can carry, in W: registers that rise faster are not believed.
     pub max_power_w: i64,
+    /// How long a device that failed is left alone before it is asked again for the same boundary; doubles each time.
+    pub ask_again: Duration,
 }
 
 impl PollTiming {
@@ -47,7 +52,7 @@ impl PollTiming {
     pub fn new(slot_length: SlotLength) -> Self {
         let tolerance = (slot_length.delta() / 10).max(TimeDelta::seconds(2));
         let hurried = (QUARTER_HOUR_S / slot_length.delta().num_seconds().max(1)).max(1);
-        Self { slot_length, tolerance, max_power_w: MAX_POWER_W * hurried }
+        Self { slot_length, tolerance, max_power_w: MAX_POWER_W * hurried, ask_again: FIRST_AGAIN }
     }
 }
 
@@ -132,13 +137,23 @@ impl Poller {
             let in_time = now - slot.start() <= self.timing.tolerance;
             if in_time && last != Some(slot.start()) {
                 last = Some(slot.start());
-                self.tick(slot.start()).await;
+                tokio::select! {
+                    _ = self.tick(slot.start()) => {}
+                    // What is being read may be stored still; devices that fail are not waited for.
+                    () = stopped_for(shutdown, LAST_READS) => {}
+                }
                 continue;
             }
             let wait = (slot.end() - now).to_std().unwrap_or_default().min(LONGEST_SLEEP);
             shutdown.sleep(wait).await;
         }
     }
+}
+
+/// Waits for the stop, and then for a moment.
+async fn stopped_for(shutdown: &Shutdown, moment: Duration) {
+    shutdown.stopped().await;
+    tokio::time::sleep(moment).await;
 }
 
 impl std::fmt::Debug for Poller {

@@ -188,6 +188,9 @@ pub enum SourceError {
         /// On which topic.
         topic: String,
     },
+    /// The clock says that the device was read before the boundary.
+    #[error("the clock was set back while the device was read")]
+    Early,
     /// The device was not read in time.
     #[error("not read within {limit_ms} ms of the slot boundary")]
     Late {
@@ -210,6 +213,7 @@ impl SourceError {
             Self::Message { .. } | Self::Absent { .. } => "bad_message",
             Self::Stale { .. } => "stale",
             Self::Offline { .. } => "offline",
+            Self::Early => "clock_stepped",
             Self::Late { .. } => "late",
         }
     }

@@ -8,7 +8,7 @@ use domain::ids::MeterId;
 use tokio::sync::Notify;
 
 use crate::ocmf::TimeStatus;
-use crate::poll::{Failure, Outcome};
+use crate::poll::{CLOCK_WENT_BACK, Failure, Outcome};
 
 /// Events remembered; older ones make room.
 const MAX_EVENTS: usize = 64;
@@ -16,6 +16,29 @@ const MAX_EVENTS: usize = 64;
 const TOLD_FOR: TimeDelta = TimeDelta::hours(24);
 const TOLD_AT_LEAST: u32 = 3;
 const MAX_WORDS: usize = 200;
+
+/// A class of failure that is the agent's own and no device's: told once for all devices.
+struct AgentsOwn {
+    class: &'static str,
+    begins: &'static str,
+    ends: &'static str,
+    ended: &'static str,
+}
+
+const AGENTS_OWN: [AgentsOwn; 2] = [
+    AgentsOwn {
+        class: "outbox",
+        begins: "outbox_failed",
+        ends: "outbox_back",
+        ended: "records are stored in the outbox again",
+    },
+    AgentsOwn {
+        class: CLOCK_WENT_BACK,
+        begins: "clock_went_back",
+        ends: "clock_caught_up",
+        ended: "the clock is past the last stored boundary: records are stored again",
+    },
+];
 
 /// How a device is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -111,7 +134,8 @@ struct Remembered {
 struct Inner {
     devices: BTreeMap<MeterId, DeviceState>,
     events: VecDeque<Remembered>,
-    outbox_failed_at: Option<DateTime<Utc>>,
+    /// Since when what fails is the agent itself, for each of [`AGENTS_OWN`].
+    failing_since: [Option<DateTime<Utc>>; AGENTS_OWN.len()],
 }
 
 /// Shared by the poller, which notes, and the reporter, which tells.
@@ -139,7 +163,7 @@ impl Board {
         let failures: BTreeMap<&MeterId, &Failure> =
             outcome.failures.iter().map(|failure| (&failure.meter_id, failure)).collect();
         let mut inner = self.inner();
-        let Inner { devices, events, outbox_failed_at } = &mut *inner;
+        let Inner { devices, events, failing_since } = &mut *inner;
         for (meter_id, device) in devices.iter_mut() {
             let happened = match failures.get(meter_id) {
                 None => device.succeed(slot_end, now),
@@ -152,18 +176,19 @@ impl Board {
                 );
             }
         }
-        let outbox = outcome.failures.iter().find(|failure| failure.class == "outbox");
-        match (outbox, *outbox_failed_at) {
-            (Some(failure), None) => {
-                *outbox_failed_at = Some(slot_end);
-                remember(events, agent_event("outbox_failed", slot_end, None, &failure.reason));
+        for (own, failing_since) in AGENTS_OWN.iter().zip(failing_since) {
+            let failure = outcome.failures.iter().find(|failure| failure.class == own.class);
+            match (failure, *failing_since) {
+                (Some(failure), None) => {
+                    *failing_since = Some(slot_end);
+                    remember(events, agent_event(own.begins, slot_end, None, &failure.reason));
+                }
+                (None, Some(since)) if outcome.stored > 0 => {
+                    *failing_since = None;
+                    remember(events, agent_event(own.ends, slot_end, Some(since), own.ended));
+                }
+                _ => {}
             }
-            (None, Some(since)) if outcome.stored > 0 => {
-                *outbox_failed_at = None;
-                let words = "records are stored in the outbox again";
-                remember(events, agent_event("outbox_back", slot_end, Some(since), words));
-            }
-            _ => {}
         }
         drop(inner);
         self.changed.notify_one();
@@ -255,8 +280,8 @@ impl DeviceState {
         }
         (self.state, self.class) = (state, Some(failure.class));
         let now = (state, Some(kind(failure.class)));
-        // The outbox's failure is the agent's, and told once for all devices.
-        let silent = state == State::Asleep || failure.class == "outbox" || before == now;
+        let is_agents = AGENTS_OWN.iter().any(|own| own.class == failure.class);
+        let silent = state == State::Asleep || is_agents || before == now;
         (!silent).then(|| (kind(failure.class).to_owned(), None, shortened(&failure.reason)))
     }
 }
@@ -335,6 +360,17 @@ mod tests {
             note(&board, i64::try_from(slot).unwrap(), *class);
         }
         assert_eq!(kinds(&board), ["outbox_failed", "device_back", "outbox_back"].map(str::to_owned));
+        assert_eq!(board.events()[0].meter_id, None);
+    }
+
+    #[test]
+    fn f37_a_clock_that_went_back_is_one_event_of_the_agent_and_no_device_is_well() {
+        let board = Board::new([meter()]);
+        note(&board, 0, Some(CLOCK_WENT_BACK));
+        note(&board, 1, Some(CLOCK_WENT_BACK));
+        assert_eq!(board.devices()[&meter()].state, State::Failing);
+        note(&board, 2, None);
+        assert_eq!(kinds(&board), ["clock_went_back", "device_back", "clock_caught_up"]);
         assert_eq!(board.events()[0].meter_id, None);
     }
 

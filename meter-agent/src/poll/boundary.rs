@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::MeterId;
 use domain::reading::{Register, Registers};
 use domain::time::Clock;
 use domain::units::Power;
+use service::lifecycle::Backoff;
+use tokio::time::Instant;
 
 use super::device::Unsigned;
 use super::{Group, PollTiming, PolledDevice, Signer};
@@ -16,6 +19,12 @@ use crate::decode::DecodeError;
 use crate::ocmf::TimeStatus;
 use crate::outbox::{Draft, Outbox, OutboxError};
 use crate::source::{Sample, SourceError};
+
+/// A device that failed is left alone at most this many times as long as at first before it is asked again.
+const MOST_PATIENCE: u32 = 16;
+
+/// The class of a boundary that lies before one that is stored.
+pub const CLOCK_WENT_BACK: &str = "clock_went_back";
 
 /// A device whose registers were not stored for a boundary.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +73,8 @@ impl Outcome {
     }
 }
 
-/// Reads the devices of an endpoint and stores what came in time.
+/// Reads the devices of an endpoint and stores what came in time. Those that fail are asked again, after the others,
+/// for as long as an answer would count: one lost frame or a busy device must not cost a boundary.
 pub(super) async fn read_group(
     group: &mut Group,
     slot_end: DateTime<Utc>,
@@ -75,39 +85,54 @@ pub(super) async fn read_group(
     time_status: TimeStatus,
 ) -> Outcome {
     let mut outcome = Outcome::default();
-    let mut unsigned = Vec::with_capacity(group.devices.len());
-    let mut drafts = Vec::with_capacity(group.devices.len());
+    let (started, given) = (Instant::now(), patience(timing, clock.now() - slot_end));
+    let mut again = Backoff::new(timing.ask_again, timing.ask_again * MOST_PATIENCE);
     group.devices.sort_by_key(|device| device.failed_before);
-    for device in &mut group.devices {
-        let result = in_time(device, slot_end, timing, clock).await;
-        device.failed_before = result.is_err();
-        let judged = match result {
-            Ok(sample) => judge(device, slot_end, sample, outbox, timing.max_power_w, time_status),
-            Err(error) => Err(failure(device, error.class(), &error)),
-        };
-        match judged {
-            Ok((draft, record)) => {
-                drafts.push(draft);
-                unsigned.push(record);
+    let mut asked: Vec<&mut PolledDevice> = group.devices.iter_mut().collect();
+    loop {
+        let (mut unsigned, mut drafts, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+        for device in asked {
+            match in_time(device, slot_end, timing, clock).await {
+                Ok(sample) => {
+                    device.failed_before = false;
+                    match judge(device, slot_end, sample, outbox, timing.max_power_w, time_status) {
+                        Ok(Some((draft, record))) => {
+                            drafts.push(draft);
+                            unsigned.push(record);
+                        }
+                        Ok(None) => outcome.repeated += 1,
+                        Err(failure) => outcome.failures.push(failure),
+                    }
+                }
+                Err(error) => failed.push((failure(device, error.class(), &error), device)),
             }
-            Err(failure) => outcome.failures.push(failure),
         }
-    }
-    if drafts.is_empty() {
-        return outcome;
-    }
-    match store(outbox.clone(), signer.clone(), drafts.clone(), unsigned).await {
-        Ok(stored) => {
-            outcome.stored = stored;
-            outcome.repeated = drafts.len() - stored;
+        outcome.add(store(outbox, signer, drafts, unsigned).await);
+        let wait = again.after_failure();
+        let is_over = started.elapsed() + wait >= given;
+        let (lost, worth_it): (Vec<_>, Vec<_>) =
+            failed.into_iter().partition(|(failure, device)| is_over || is_usual(failure, device));
+        for (failure, device) in lost {
+            device.failed_before = true;
+            outcome.failures.push(failure);
         }
-        Err(error) => outcome.failures.extend(drafts.into_iter().map(|draft| Failure {
-            meter_id: draft.meter_id,
-            class: "outbox",
-            reason: error.to_string(),
-        })),
+        if worth_it.is_empty() {
+            return outcome;
+        }
+        tokio::time::sleep(wait).await;
+        asked = worth_it.into_iter().map(|(_, device)| device).collect();
     }
-    outcome
+}
+
+/// For how long devices are asked again: not beyond the tolerance, nor into what the next boundary needs.
+fn patience(timing: PollTiming, passed: TimeDelta) -> Duration {
+    let most = timing.tolerance.min(timing.slot_length.delta() / 2);
+    (most - passed.max(TimeDelta::zero())).to_std().unwrap_or_default()
+}
+
+/// An inverter that slept at the last boundary already sleeps on.
+fn is_usual(failure: &Failure, device: &PolledDevice) -> bool {
+    failure.class == "asleep" && device.failed_before
 }
 
 /// A sample that was read within the tolerance of the boundary.
@@ -125,11 +150,14 @@ async fn in_time(
         Err(_) => Err(late),
         Ok(Err(error)) => Err(error),
         Ok(Ok(sample)) if sample.read_at - slot_end > timing.tolerance => Err(late),
+        // The clock was set back meanwhile: no record may say that its boundary was read before it was.
+        Ok(Ok(sample)) if sample.read_at < slot_end => Err(SourceError::Early),
         Ok(Ok(sample)) => Ok(sample),
     }
 }
 
-/// Whether a sample can be stored, and as what.
+/// Whether a sample can be stored, and as what; `None` if its boundary is stored already, by this agent before a
+/// restart.
 fn judge(
     device: &mut PolledDevice,
     slot_end: DateTime<Utc>,
@@ -137,8 +165,19 @@ fn judge(
     outbox: &Outbox,
     max_power_w: i64,
     time_status: TimeStatus,
-) -> Result<(Draft, Unsigned), Failure> {
+) -> Result<Option<(Draft, Unsigned)>, Failure> {
     let state = outbox.meter(&device.meter_id).map_err(|error| failure(device, "outbox", &error))?;
+    match state.as_ref().map(|state| state.last.slot_end) {
+        Some(last) if last == slot_end => return Ok(None),
+        Some(last) if last > slot_end => {
+            let reason = format!(
+                "a record of {last} is stored already: the clock was ahead then or is behind now, and nothing can be \
+                 stored until it is past that; check the clock"
+            );
+            return Err(failure(device, CLOCK_WENT_BACK, &reason));
+        }
+        _ => {}
+    }
     let registers = sample.registers().map_err(|error| failure(device, error.class(), &error))?;
     let mut offset_mwh = state.as_ref().map(|state| state.offset_mwh).unwrap_or_default();
     let mut now = Now {
@@ -180,7 +219,7 @@ fn judge(
     let (meter_id, template, registers) = (device.meter_id.clone(), device.template.clone(), now.registers);
     let serial = now.serial.or(known_serial);
     let draft = Draft { meter_id: meter_id.clone(), slot_end, registers, offset_mwh, serial, new_epoch };
-    Ok((draft, Unsigned { meter_id, template, slot_end, registers, sample, time_status }))
+    Ok(Some((draft, Unsigned { meter_id, template, slot_end, registers, sample, time_status })))
 }
 
 /// Registers with what their counters counted before they began again.
@@ -196,13 +235,18 @@ fn shifted(registers: &Registers, offset_mwh: [i64; 2]) -> Result<Registers, Dec
     })
 }
 
-/// Stores on a thread that may wait for the disk. Returns how many were new.
+/// Stores on a thread that may wait for the disk.
 async fn store(
-    outbox: Arc<Outbox>,
-    signer: Arc<Signer>,
+    outbox: &Arc<Outbox>,
+    signer: &Arc<Signer>,
     drafts: Vec<Draft>,
     unsigned: Vec<Unsigned>,
-) -> Result<usize, OutboxError> {
+) -> Outcome {
+    if drafts.is_empty() {
+        return Outcome::default();
+    }
+    let meters: Vec<MeterId> = drafts.iter().map(|draft| draft.meter_id.clone()).collect();
+    let (outbox, signer) = (outbox.clone(), signer.clone());
     let append = move || {
         outbox.append(&drafts, |index, position| {
             unsigned.get(index).map(|unsigned| signer.sign(unsigned, position)).unwrap_or_default()
@@ -210,8 +254,18 @@ async fn store(
     };
     let positions = tokio::task::spawn_blocking(append)
         .await
-        .map_err(|error| OutboxError::Storage(error.to_string()))??;
-    Ok(positions.iter().flatten().count())
+        .map_err(|error| OutboxError::Storage(error.to_string()))
+        .flatten();
+    match positions {
+        Ok(positions) => {
+            let stored = positions.iter().flatten().count();
+            Outcome { stored, repeated: positions.len() - stored, ..Outcome::default() }
+        }
+        Err(error) => {
+            let failed = |meter_id| Failure { meter_id, class: "outbox", reason: error.to_string() };
+            Outcome { failures: meters.into_iter().map(failed).collect(), ..Outcome::default() }
+        }
+    }
 }
 
 fn failure(device: &PolledDevice, class: &'static str, reason: &dyn std::fmt::Display) -> Failure {

@@ -19,6 +19,8 @@ enum Act {
     Says(i64, &'static str, f64),
     Lacks,
     Sleeps,
+    /// While it is read, the clock is set back before the boundary.
+    SetsBack,
     Hangs,
     Refuses,
     /// Gives a value that cannot be.
@@ -40,6 +42,12 @@ impl MeterSource for Fake {
         async move {
             match act {
                 Act::Hangs => std::future::pending().await,
+                Act::SetsBack => {
+                    sample.read_at -= TimeDelta::seconds(1);
+                    sample.import = Some(Register::from_mwh(1).unwrap());
+                    sample.export = Some(Register::from_mwh(0).unwrap());
+                    Ok(sample)
+                }
                 Act::Refuses => Err(SourceError::Missing { point: "answer" }),
                 Act::Raves => {
                     let (template, hint) = ("a_meter".to_owned(), String::new());
@@ -111,6 +119,7 @@ fn bench(groups: &[&[Named<'_>]]) -> Bench {
         slot_length: SlotLength::from_seconds(10).unwrap(),
         tolerance: TimeDelta::milliseconds(50),
         max_power_w: 1_000_000,
+        ask_again: Duration::from_secs(1), // longer than the tolerance: once
     };
     let stored = Arc::new(Notify::new());
     let poller = Poller::new(timing, groups, outbox.clone(), Arc::new(signer), clock.clone(), stored);
@@ -269,6 +278,59 @@ async fn f37_a_clock_that_steps_neither_doubles_nor_loses_a_boundary() {
     let seen: Vec<_> = bench.records().iter().map(|r| (r.reading.seq, r.reading.slot_end)).collect();
     let ends = [1, 2, 3, 3 + hour, 4 + hour].map(boundary);
     assert_eq!(seen, (1..).zip(ends).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn f37_boundaries_before_a_stored_one_are_failures_and_not_repeated() {
+    let mut bench = bench(&[&[("a", &[Act::Reads(5)])]]);
+    let hour = 360;
+    bench.tick(1 + hour).await;
+    let again = bench.tick(1 + hour).await;
+    assert_eq!((again.repeated, classes(&again)), (1, vec![]));
+    let back = bench.tick(2).await;
+    assert_eq!((back.repeated, classes(&back)), (0, vec![CLOCK_WENT_BACK]));
+    assert_eq!(bench.tick(2 + hour).await.stored, 1);
+}
+
+#[tokio::test]
+async fn f37_a_clock_that_is_set_back_while_a_device_is_read_is_not_signed() {
+    let mut bench = bench(&[&[("a", &[Act::SetsBack, Act::Reads(5)])]]);
+    bench.poller.timing.ask_again = Duration::from_millis(1);
+    assert_eq!(bench.tick(1).await.stored, 1);
+    let records = bench.records();
+    assert_eq!(records[0].reading.registers.import.mwh(), 5);
+    assert!(records[0].reading.read_at >= records[0].reading.slot_end);
+}
+
+#[tokio::test]
+async fn f05_a_device_that_fails_is_asked_again_after_the_others_and_within_the_tolerance() {
+    let busy = [Act::Refuses, Act::Refuses, Act::Refuses, Act::Reads(1), Act::Refuses];
+    let mut bench = bench(&[&[("busy", &busy), ("well", &[Act::Reads(1)])], &[("other", &[Act::Reads(1)])]]);
+    bench.poller.timing.ask_again = Duration::from_millis(1);
+    let asked = |bench: &Bench, wanted: &str| {
+        bench.log.lock().unwrap().iter().filter(|name| **name == wanted).count()
+    };
+    assert_eq!(bench.tick(1).await.stored, 3);
+    let in_turn: Vec<_> =
+        bench.log.lock().unwrap().iter().filter(|name| **name != "other").copied().collect();
+    assert_eq!(in_turn, ["busy", "well", "busy", "busy", "busy"]);
+    // One that does not come back is given up when the tolerance ends, and costs the others nothing.
+    let lost = bench.tick(2).await;
+    assert_eq!((lost.stored, classes(&lost)), (2, vec!["missing_value"]));
+    assert!((2..=7).contains(&(asked(&bench, "busy") - 4)), "1, 2, 4, 8 and 16 ms of 50 apart");
+    assert_eq!(asked(&bench, "well"), 2);
+}
+
+#[tokio::test]
+async fn f19_what_slept_at_the_last_boundary_is_asked_once() {
+    let mut bench = bench(&[&[("a", &[Act::Sleeps])]]);
+    bench.poller.timing.ask_again = Duration::from_millis(1);
+    bench.poller.groups[0].devices[0].sleeps_at_night = true;
+    bench.tick(1).await;
+    assert!(bench.log.lock().unwrap().len() > 1);
+    bench.log.lock().unwrap().clear();
+    assert_eq!(classes(&bench.tick(2).await), ["asleep"]);
+    assert_eq!(bench.log.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]
