@@ -5,6 +5,8 @@
 //! of that may become a negative or a huge energy: such registers are held back, and only when they stay
 //! so is a new epoch begun, which nothing is billed across.
 
+pub mod production;
+
 use chrono::{DateTime, Utc};
 use domain::reading::{Register, Registers};
 
@@ -96,8 +98,10 @@ pub struct Now {
     pub serial: Option<String>,
     /// The momentary power in W.
     pub power_w: Option<i64>,
-    /// The smallest step of the registers, in mWh.
+    /// The smallest step of import and export, in mWh.
     pub resolution_mwh: i64,
+    /// The smallest step of the coarsest register, production included, in mWh.
+    pub coarsest_mwh: i64,
     /// Where import and export begin again from zero, in mWh, if they do.
     pub span_mwh: [Option<i64>; 2],
     /// The most the connection can carry, in W.
@@ -112,17 +116,37 @@ struct Held {
     times: u8,
 }
 
-/// Remembers what was held back from one meter.
+/// Remembers what was held back from one meter, and what flowed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Continuity {
     held: Option<Held>,
+    production: production::Production,
+    /// The least power in W that flowed in one direction at every boundary since the last stored one, that one
+    /// included. What flows at one boundary alone may have begun just then.
+    flows_w: Option<i64>,
 }
 
 impl Continuity {
-    /// Judges registers against the last ones that were stored.
+    /// The production register if it follows on, and a flag if it does not. It decides nothing about the others.
+    pub fn production(
+        &mut self,
+        before: Option<&Before>,
+        now: &Now,
+    ) -> (Option<Register>, Option<&'static str>) {
+        self.production.judge(before, now)
+    }
+
+    /// Judges import and export against the last ones that were stored.
     pub fn judge(&mut self, before: Option<&Before>, now: &Now) -> Verdict {
+        let flows_w = self.flows_w.zip(now.power_w).map(|(before, now)| least_in_one_direction(before, now));
+        let verdict = self.verdict(before, now, flows_w);
+        self.flows_w = if matches!(verdict, Verdict::Hold(_)) { flows_w } else { now.power_w };
+        verdict
+    }
+
+    fn verdict(&mut self, before: Option<&Before>, now: &Now, flows_w: Option<i64>) -> Verdict {
         let Some(before) = before else { return self.follow(Verdict::Follow) };
-        let doubt = match doubt(before, now) {
+        let doubt = match doubt(before, now, flows_w) {
             None => return self.follow(Verdict::Follow),
             Some(Doubt::Stuck) => return Verdict::Hold(Doubt::Stuck),
             Some(Doubt::Fell) => match rolled_over(before, now) {
@@ -150,9 +174,9 @@ impl Continuity {
     }
 }
 
-fn doubt(before: &Before, now: &Now) -> Option<Doubt> {
+fn doubt(before: &Before, now: &Now, flows_w: Option<i64>) -> Option<Doubt> {
     let exchanged = matches!((&before.serial, &now.serial), (Some(old), Some(new)) if old != new);
-    let most = carried_mwh(now.max_power_w, before, now) + i128::from(now.resolution_mwh);
+    let most = carried_mwh(now.max_power_w, before.slot_end, now) + i128::from(now.resolution_mwh);
     let risen = |before: Register, now: Register| i128::from(now.mwh()) - i128::from(before.mwh());
     let (old, new) = (&before.registers, &now.registers);
     let import = risen(old.import, new.import);
@@ -163,28 +187,39 @@ fn doubt(before: &Before, now: &Now) -> Option<Doubt> {
         Some(Doubt::Fell)
     } else if import > most || export > most {
         Some(Doubt::Jumped)
-    } else if old == new && stands_still_too_long(before, now) {
+    } else if (import, export) == (0, 0) && stands_still_too_long(before, now, flows_w) {
         Some(Doubt::Stuck)
     } else {
         None
     }
 }
 
-/// The energy that a power brings between two boundaries.
-fn carried_mwh(power_w: i64, before: &Before, now: &Now) -> i128 {
-    let seconds = (now.slot_end - before.slot_end).num_seconds().max(0);
+/// The energy that a power brings from a boundary to that of `now`.
+fn carried_mwh(power_w: i64, since: DateTime<Utc>, now: &Now) -> i128 {
+    let seconds = (now.slot_end - since).num_seconds().max(0);
     i128::from(power_w.saturating_abs()) * 1_000 * i128::from(seconds) / 3_600
 }
 
-fn stands_still_too_long(before: &Before, now: &Now) -> bool {
-    let missing = now.power_w.map(|power_w| carried_mwh(power_w, before, now)).unwrap_or_default();
+fn stands_still_too_long(before: &Before, now: &Now, flows_w: Option<i64>) -> bool {
+    let missing = flows_w.map(|power_w| carried_mwh(power_w, before.slot_end, now)).unwrap_or_default();
     missing > 3 * i128::from(now.resolution_mwh) + STUCK_SLACK_MWH
+}
+
+/// The lesser of two powers; none if they flow in different directions.
+const fn least_in_one_direction(a: i64, b: i64) -> i64 {
+    if a.signum() != b.signum() {
+        0
+    } else if a.unsigned_abs() < b.unsigned_abs() {
+        a
+    } else {
+        b
+    }
 }
 
 /// Which counters began again, if that is what happened: what the fallen ones counted up to their end and
 /// from zero is no more than the connection can carry.
 fn rolled_over(before: &Before, now: &Now) -> Option<[bool; 2]> {
-    let most = carried_mwh(now.max_power_w, before, now);
+    let most = carried_mwh(now.max_power_w, before.slot_end, now);
     let pairs = [
         (before.registers.import, now.registers.import, now.span_mwh[0]),
         (before.registers.export, now.registers.export, now.span_mwh[1]),
@@ -203,13 +238,9 @@ fn rolled_over(before: &Before, now: &Now) -> Option<[bool; 2]> {
     which.contains(&true).then_some(which)
 }
 
-/// Whether no register fell. Production that is not known on one side says nothing.
+/// Whether neither import nor export fell.
 fn follows(before: &Registers, after: &Registers) -> bool {
-    let production = match (before.production, after.production) {
-        (Some(before), Some(after)) => after >= before,
-        _ => true,
-    };
-    after.import >= before.import && after.export >= before.export && production
+    after.import >= before.import && after.export >= before.export
 }
 
 #[cfg(test)]

@@ -215,7 +215,10 @@ impl Sum {
 fn energy(sample: &mut Sample, name: PointName, point: &MessagePoint, sum: &Sum) -> Result<(), SourceError> {
     let decoded = to_register(&sum.scalar(), point.scale_pow10 - PLACES, point.unit)
         .map_err(|error| SourceError::Decode { point: name.as_str(), error })?;
-    sample.coarsen(decoded.resolution_mwh);
+    match name {
+        PointName::ImportEnergy | PointName::ExportEnergy => sample.coarsen_billed(decoded.resolution_mwh),
+        _ => sample.coarsen(decoded.resolution_mwh),
+    }
     sample.read_at = sum.arrived_at.map_or(sample.read_at, |at| sample.read_at.max(at));
     sample.raw.insert(name.as_str(), sum.raw.join("+"));
     match name {

@@ -26,6 +26,8 @@ pub struct Sample {
     pub production: Option<Register>,
     /// The coarsest resolution of the registers above, in mWh.
     pub resolution_mwh: Option<i64>,
+    /// That of import and export alone, where it is known apart.
+    pub billed_resolution_mwh: Option<i64>,
     /// Momentary power in W, positive on import.
     pub power_w: Option<f64>,
     /// Voltage of the first phase in V.
@@ -63,6 +65,7 @@ impl Sample {
             export: None,
             production: None,
             resolution_mwh: None,
+            billed_resolution_mwh: None,
             power_w: None,
             voltage_v: None,
             frequency_hz: None,
@@ -111,7 +114,13 @@ impl Sample {
 
     /// Notes a coarser resolution.
     pub(crate) fn coarsen(&mut self, resolution_mwh: i64) {
-        self.resolution_mwh = Some(self.resolution_mwh.map_or(resolution_mwh, |r| r.max(resolution_mwh)));
+        self.resolution_mwh = self.resolution_mwh.max(Some(resolution_mwh));
+    }
+
+    /// Notes a coarser resolution of import or export.
+    pub(crate) fn coarsen_billed(&mut self, resolution_mwh: i64) {
+        self.billed_resolution_mwh = self.billed_resolution_mwh.max(Some(resolution_mwh));
+        self.coarsen(resolution_mwh);
     }
 }
 

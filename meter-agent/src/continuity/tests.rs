@@ -26,6 +26,7 @@ fn now(import_mwh: i64, export_mwh: i64) -> Now {
         serial: Some("S1".to_owned()),
         power_w: None,
         resolution_mwh: 1_000,
+        coarsest_mwh: 1_000,
         span_mwh: [Some((1 << 32) * 1_000); 2],
         max_power_w: 10_000,
     }
@@ -83,16 +84,66 @@ fn f24_a_bogus_maximum_and_an_impossible_jump_are_held() {
     assert_eq!(continuity.judge(Some(&last), &now(1_000_500, 10)), Verdict::Follow);
 }
 
+/// What flows at one boundary alone may have begun just then: it takes two.
 #[test]
 fn f26_a_counter_that_stands_still_while_power_flows_is_held_for_as_long_as_it_does() {
     let mut continuity = Continuity::default();
     let last = before(1_000_000, 10);
     let flowing = |power_w| Now { power_w: Some(power_w), ..now(1_000_000, 10) };
+    assert_eq!(continuity.judge(Some(&last), &flowing(-600)), Verdict::Follow);
     for _ in 0..10 {
         assert_eq!(continuity.judge(Some(&last), &flowing(-500)), Verdict::Hold(Doubt::Stuck));
     }
     assert_eq!(continuity.judge(Some(&last), &flowing(20)), Verdict::Follow);
     assert_eq!(continuity.judge(Some(&last), &now(1_000_000, 10)), Verdict::Follow);
+}
+
+#[test]
+fn f26_a_load_that_begins_at_the_boundary_or_turns_round_is_no_stuck_counter() {
+    let last = before(1_000_000, 10);
+    for powers_w in [[0, 2_000], [2_000, -2_000], [2_000, 3]] {
+        let mut continuity = Continuity::default();
+        for power_w in powers_w {
+            // A meter that counts 100 Wh at a time.
+            let now = Now { power_w: Some(power_w), resolution_mwh: 100_000, ..now(1_000_000, 10) };
+            assert_eq!(continuity.judge(Some(&last), &now), Verdict::Follow, "{powers_w:?}");
+        }
+    }
+}
+
+fn producing(mut registers: Registers, mwh: i64) -> Registers {
+    registers.production = Some(Register::from_mwh(mwh).unwrap());
+    registers
+}
+
+#[test]
+fn f26_a_stuck_counter_is_seen_although_production_moves_in_coarser_steps() {
+    let mut continuity = Continuity::default();
+    let mut last = before(1_000_000, 10);
+    last.registers = producing(last.registers, 0);
+    let mut now = Now { power_w: Some(500), coarsest_mwh: 1_000_000, ..now(1_000_000, 10) };
+    now.registers = producing(now.registers, 1_000_000);
+    assert_eq!(continuity.judge(Some(&last), &now), Verdict::Follow);
+    assert_eq!(continuity.judge(Some(&last), &now), Verdict::Hold(Doubt::Stuck));
+}
+
+#[test]
+fn f24_a_bogus_production_is_left_out_and_holds_nothing() {
+    let mut continuity = Continuity::default();
+    let mut last = before(1_000_000, 10);
+    last.registers = producing(last.registers, 5_000_000);
+    let mut said = Vec::new();
+    for mwh in [5_000_100, 0, 5_000_200, i64::MAX, 5_000_300, 7, 8, 9, 10] {
+        let mut now = now(1_000_001, 10);
+        now.registers = producing(now.registers, mwh);
+        assert_eq!(continuity.judge(Some(&last), &now), Verdict::Follow, "{mwh}");
+        let (production, flag) = continuity.production(Some(&last), &now);
+        said.push((production.map(Register::mwh), flag));
+    }
+    let out = (None, Some("production_implausible"));
+    let told = |mwh| (Some(mwh), None);
+    let anew = (Some(9), Some("production_begins_anew"));
+    assert_eq!(said, [told(5_000_100), out, told(5_000_200), out, told(5_000_300), out, out, anew, told(10)]);
 }
 
 #[test]

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::Message;
 use super::directory::{Directory, Known};
 use super::judge::Good;
+use crate::continuity::production::{BEGINS_ANEW, IMPLAUSIBLE};
 use crate::health::{self, Health};
 use crate::wire::parse_health_topic;
 
@@ -125,7 +126,7 @@ pub(super) fn of_records<'a>(records: impl IntoIterator<Item = &'a Good>) -> Vec
     let of = |good: &'a Good| {
         let reading = &good.reading.reading;
         good.flags.iter().map(move |flag| {
-            let when = if flag == "phase_sum_differs" {
+            let when = if matches!(flag.as_str(), "phase_sum_differs" | IMPLAUSIBLE) {
                 reading.slot_end.format(DAY).to_string()
             } else {
                 reading.slot_end.timestamp().to_string()
@@ -158,6 +159,12 @@ fn words(flag: &str) -> &'static str {
         }
         "register_rolled_over" => "a counter reached its end and began again; it is carried on",
         "phase_sum_differs" => "the phases do not add up to the total; the total is used",
+        IMPLAUSIBLE => {
+            "the production register tells what cannot be; it is left out, import and export count"
+        }
+        BEGINS_ANEW => {
+            "the production register was reset or exchanged: it is told again, and not across the change"
+        }
         _ => "look at the meter",
     }
 }

@@ -11,6 +11,7 @@ use store::readings::{NewReading, Quarantined, SequenceKey};
 
 use super::directory::Known;
 use super::{Message, Outcome, Refusal};
+use crate::continuity::production::{BEGINS_ANEW, IMPLAUSIBLE};
 use crate::ocmf::{self, OcmfError, ParsedRecord, RecordHash};
 use crate::wire::{parse_enrolment_topic, parse_health_topic, parse_readings_topic};
 
@@ -186,7 +187,8 @@ fn one(known: &Known, message: &Addressed, now: DateTime<Utc>) -> Result<Option<
 
 /// Flags that an operator should see; others only say that a momentary value is missing.
 fn is_event(flag: &str) -> bool {
-    flag.starts_with("new_epoch_") || matches!(flag, "register_rolled_over" | "phase_sum_differs")
+    flag.starts_with("new_epoch_")
+        || matches!(flag, "register_rolled_over" | "phase_sum_differs" | IMPLAUSIBLE | BEGINS_ANEW)
 }
 
 /// Whether the times of a record cannot be right.

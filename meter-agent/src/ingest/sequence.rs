@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::reading::{Metered, Registers};
 use store::readings::{Neighbour, Neighbours};
 
 use super::Refusal;
@@ -61,7 +62,7 @@ fn misfit(good: &Good, before: Option<&Neighbour>, after: Option<&Neighbour>) ->
         if before.seq + 1 == reading.seq && before.record_sha256 != good.previous {
             return Some(Refusal::Unchained);
         }
-        if fell(&before.registers, &reading.registers) {
+        if fell(&before.registers, &reading.registers, before.seq + 1 == reading.seq) {
             return Some(Refusal::RegisterFell);
         }
     }
@@ -69,13 +70,20 @@ fn misfit(good: &Good, before: Option<&Neighbour>, after: Option<&Neighbour>) ->
         if after.slot_end <= reading.slot_end {
             return Some(Refusal::OutOfOrder);
         }
-        if fell(&reading.registers, &after.registers) {
+        if fell(&reading.registers, &after.registers, reading.seq + 1 == after.seq) {
             return Some(Refusal::RegisterFell);
         }
     }
     None
 }
 
-fn fell(before: &domain::reading::Registers, after: &domain::reading::Registers) -> bool {
-    domain::reading::Metered::between(before, after).is_err()
+/// Production may have begun anew in records between them that have not come yet, which tell none.
+fn fell(before: &Registers, after: &Registers, are_neighbours: bool) -> bool {
+    let billed = |registers: &Registers| Registers { production: None, ..*registers };
+    let fell = if are_neighbours {
+        Metered::between(before, after)
+    } else {
+        Metered::between(&billed(before), &billed(after))
+    };
+    fell.is_err()
 }

@@ -172,7 +172,11 @@ fn energy(
     if name.is_wide() && decoded.register.mwh() == 0 {
         return Ok(());
     }
-    sample.coarsen(decoded.resolution_mwh);
+    if matches!(name, PointName::ProductionEnergy) {
+        sample.coarsen(decoded.resolution_mwh);
+    } else {
+        sample.coarsen_billed(decoded.resolution_mwh);
+    }
     let raw = words.iter().map(|word| format!("{word:04X}")).collect();
     let span_mwh = span_mwh(point.value_type, point.scale_pow10, point.unit);
     // The wider register comes after the narrow one and takes its place.

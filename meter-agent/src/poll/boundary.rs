@@ -178,14 +178,15 @@ fn judge(
         }
         _ => {}
     }
-    let registers = sample.registers().map_err(|error| failure(device, error.class(), &error))?;
+    let mut registers = sample.registers().map_err(|error| failure(device, error.class(), &error))?;
     let mut offset_mwh = state.as_ref().map(|state| state.offset_mwh).unwrap_or_default();
     let mut now = Now {
         registers: shifted(&registers, offset_mwh).map_err(|error| failure(device, "decode", &error))?,
         slot_end,
         serial: sample.device.serial.clone(),
         power_w: sample.power().map(Power::w),
-        resolution_mwh: sample.resolution_mwh.unwrap_or(1),
+        resolution_mwh: sample.billed_resolution_mwh.or(sample.resolution_mwh).unwrap_or(1),
+        coarsest_mwh: sample.resolution_mwh.unwrap_or(1),
         span_mwh: sample.span_mwh,
         max_power_w,
     };
@@ -195,6 +196,9 @@ fn judge(
         slot_end: state.last.slot_end,
         serial: state.serial,
     });
+    let (production, flag) = device.continuity.production(before.as_ref(), &now);
+    (registers.production, now.registers.production) = (production, production);
+    sample.quality.extend(flag.map(str::to_owned));
     let verdict = device.continuity.judge(before.as_ref(), &now);
     let mut new_epoch = false;
     match verdict {
