@@ -14,10 +14,11 @@ use crate::config::{Access, AgentConfig, AgentPlan, DevicePlan};
 use crate::curtail::{Curtailer, Keeper};
 use crate::health::{self, Board, ClockState, Reporter};
 use crate::link::{self, MqttConfig};
+use crate::lost::{self, Lost};
 use crate::modbus::{Bus, BusTiming, Endpoint, ModbusMeter, SharedBus};
 use crate::mqtt_device::{self, Hub, MqttMeter};
 use crate::ocmf::TimeStatus;
-use crate::outbox::Outbox;
+use crate::outbox::{Gap, Outbox};
 use crate::poll::{Group, PolledDevice, Poller, Signer};
 use crate::publish::Publisher;
 use crate::source::MeterSource;
@@ -141,7 +142,18 @@ fn open_outbox(
     let first_epoch = epoch_of(now);
     let (outbox, damaged) = Outbox::open_or_replace(&plan.outbox_file, max_records, first_epoch)?;
     if let Some(aside) = damaged {
-        let saved = outbox.take_over(&aside, deps.signing_key.verifying_key())?;
+        let state = |gap: &Gap| {
+            let lost = Lost {
+                community_id: plan.community_id.clone(),
+                agent_id: plan.agent_id.clone(),
+                meter_id: gap.meter_id.clone(),
+                epoch: gap.epoch,
+                first: gap.first,
+                last: gap.last,
+            };
+            lost::sign(&lost, &deps.signing_key)
+        };
+        let saved = outbox.take_over(&aside, deps.signing_key.verifying_key(), state)?;
         let aside = aside.display();
         tracing::error!(%aside, first_epoch, recovered = saved.recovered, missing = saved.missing,
             "the outbox was damaged and is set aside; what is whole in it is delivered, and a new epoch begins");

@@ -11,7 +11,7 @@
 //!   whoever sent it may not be the agent.
 //! - Its origin is proven but its content cannot be right (a boundary in the future, a register that
 //!   fell, a number used twice): it is quarantined and counts as received, so that it does not block
-//!   the records behind it for ever.
+//!   the records behind it for ever. So do numbers that their agent has lost ([`crate::lost`]).
 
 mod batch;
 mod directory;
@@ -37,7 +37,7 @@ use store::{PgPool, StoreError};
 pub use refusal::Refusal;
 
 use crate::enrolment::Answer;
-use crate::link::{self, Link, LinkEvent, MqttConfig};
+use crate::link::{self, Link, LinkEvent, MqttConfig, SUBSCRIBE_AGAIN};
 use crate::wire::{
     Acknowledgement, ENROLMENT_SHARE, HEALTH_SHARE, READINGS_SHARE, ack_topic, enrolment_answer_topic,
     parse_enrolment_topic,
@@ -228,12 +228,21 @@ async fn work(
     };
     tracing::info!(%client_id, "ingest listens");
     let mut retention = health::Retention::new(config.event_retention_days.clamp(1, 3_650));
+    // While the broker denies a subscription nothing arrives, and no heartbeat hides it.
+    let mut deaf_until = None;
     while !shutdown.is_stopping() {
-        heartbeat.beat();
+        match deaf_until {
+            None => heartbeat.beat(),
+            Some(until) if until > tokio::time::Instant::now() => {}
+            Some(_) => {
+                deaf_until = None;
+                subscribe(&link);
+            }
+        }
         retention.apply(&ingest.pool, ingest.clock.now()).await;
         let batch = tokio::select! {
             () = shutdown.stopped() => break,
-            batch = collect(&mut link, limits) => batch,
+            batch = collect(&mut link, limits, &mut deaf_until) => batch,
         };
         let Some(batch) = batch else { break };
         if batch.is_empty() {
@@ -282,7 +291,11 @@ struct Limits {
 }
 
 /// The next batch; empty when nothing came for a while, `None` when the connection's task has ended.
-async fn collect(link: &mut Link, limits: Limits) -> Option<Vec<Message>> {
+async fn collect(
+    link: &mut Link,
+    limits: Limits,
+    deaf_until: &mut Option<tokio::time::Instant>,
+) -> Option<Vec<Message>> {
     let mut batch = Vec::new();
     let mut deadline = tokio::time::Instant::now() + IDLE;
     while batch.len() < limits.records {
@@ -298,12 +311,10 @@ async fn collect(link: &mut Link, limits: Limits) -> Option<Vec<Message>> {
                 }
                 batch.push(Message { topic, payload });
             }
-            LinkEvent::Connected => {
-                for filter in [READINGS_SHARE, ENROLMENT_SHARE, HEALTH_SHARE] {
-                    if let Err(error) = link.client.try_subscribe(filter, QoS::AtLeastOnce) {
-                        tracing::error!(%error, filter, "cannot subscribe");
-                    }
-                }
+            LinkEvent::Connected => subscribe(link),
+            LinkEvent::Deaf { reason } => {
+                tracing::error!(%reason, "the broker denies us what agents send: mend its access rules");
+                *deaf_until = Some(tokio::time::Instant::now() + SUBSCRIBE_AGAIN);
             }
             LinkEvent::Refused { reason } => {
                 tracing::warn!(%reason, "the broker refuses our acknowledgements")
@@ -312,6 +323,14 @@ async fn collect(link: &mut Link, limits: Limits) -> Option<Vec<Message>> {
         }
     }
     Some(batch)
+}
+
+fn subscribe(link: &Link) {
+    for filter in [READINGS_SHARE, ENROLMENT_SHARE, HEALTH_SHARE] {
+        if let Err(error) = link.client.try_subscribe(filter, QoS::AtLeastOnce) {
+            tracing::error!(%error, filter, "cannot subscribe");
+        }
+    }
 }
 
 /// Stores a batch; `None` if it was dropped, which its agents mend by sending it again.

@@ -13,6 +13,7 @@ pub mod health;
 pub mod ingest;
 pub mod keys;
 pub mod link;
+pub mod lost;
 pub mod modbus;
 pub mod mqtt_device;
 pub mod ocmf;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use rumqttc::v5::mqttbytes::v5::{Packet, PubAckReason};
+use rumqttc::v5::mqttbytes::v5::{Packet, PubAckReason, SubscribeReasonCode};
 use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
 use service::lifecycle::{Backoff, Shutdown};
 use tokio::sync::mpsc;
@@ -20,6 +20,9 @@ pub use options::{InvalidBroker, MqttConfig};
 
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LAST_RETRY: Duration = Duration::from_secs(60);
+
+/// How long is waited before a subscription that was denied is asked for again: access rules are mended by hand.
+pub const SUBSCRIBE_AGAIN: Duration = Duration::from_secs(30);
 
 /// What happened on the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +40,11 @@ pub enum LinkEvent {
     },
     /// The broker did not take a message of ours.
     Refused {
+        /// The reason code's name.
+        reason: String,
+    },
+    /// The broker did not take a subscription of ours: nothing will come of it. Ask again after [`SUBSCRIBE_AGAIN`].
+    Deaf {
         /// The reason code's name.
         reason: String,
     },
@@ -90,6 +98,10 @@ async fn keep(mut event_loop: EventLoop, events: mpsc::Sender<LinkEvent>, mut rn
             Ok(Event::Incoming(Packet::PubAck(ack))) if is_refusal(ack.reason) => {
                 LinkEvent::Refused { reason: format!("{:?}", ack.reason) }
             }
+            Ok(Event::Incoming(Packet::SubAck(ack))) => match denial(&ack.return_codes) {
+                Some(reason) => LinkEvent::Deaf { reason },
+                None => continue,
+            },
             Ok(_) => continue,
             Err(error) => {
                 let wait = backoff.after_failure().mul_f64(rng.random_range(0.5..1.5));
@@ -107,6 +119,11 @@ async fn keep(mut event_loop: EventLoop, events: mpsc::Sender<LinkEvent>, mut rn
             return;
         }
     }
+}
+
+fn denial(codes: &[SubscribeReasonCode]) -> Option<String> {
+    let denied = codes.iter().find(|code| !matches!(code, SubscribeReasonCode::Success(_)))?;
+    Some(format!("{denied:?}"))
 }
 
 /// Nobody listening is no refusal: ingest may be restarting, and the record is sent again.

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 pub use window::{Key, Window, WindowLimits};
 
 use crate::health::Reports;
-use crate::link::{self, Link, LinkEvent};
+use crate::link::{self, Link, LinkEvent, SUBSCRIBE_AGAIN};
 use crate::outbox::{Outbox, OutboxError};
 use crate::wire::{Acknowledgement, ack_topic, readings_topic};
 
@@ -37,6 +37,8 @@ pub struct Publisher {
     ack_topic: String,
     stored: Arc<Notify>,
     connected: bool,
+    /// When acknowledgements are asked for again, while the broker denies them.
+    listen_again: Option<Instant>,
     reports: Option<Reports>,
 }
 
@@ -57,6 +59,7 @@ impl Publisher {
             ack_topic: ack_topic(community, agent),
             stored,
             connected: false,
+            listen_again: None,
             reports: None,
         }
     }
@@ -101,9 +104,13 @@ impl Publisher {
                 LinkEvent::Connected => {
                     self.connected = true;
                     self.window.forget();
-                    if let Err(error) = link.client.try_subscribe(&self.ack_topic, QoS::AtLeastOnce) {
-                        tracing::warn!(%error, "cannot subscribe to acknowledgements; nothing is forgotten without");
-                    }
+                    self.listen(&link.client);
+                }
+                LinkEvent::Deaf { reason } => {
+                    tracing::error!(%reason, topic = %self.ack_topic,
+                        "the broker denies us our acknowledgements: records are kept and sent for ever, mend its access rules");
+                    self.listen_again = Some(Instant::now() + SUBSCRIBE_AGAIN);
+                    self.reports.iter().for_each(|reports| reports.note_deaf(true));
                 }
                 LinkEvent::Disconnected => self.connected = false,
                 LinkEvent::Refused { reason } => {
@@ -116,7 +123,11 @@ impl Publisher {
                 },
             }
         }
+        if self.connected && self.listen_again.is_some_and(|at| at <= Instant::now()) {
+            self.listen(&link.client);
+        }
         if !acknowledgements.is_empty() {
+            self.reports.iter().for_each(|reports| reports.note_deaf(false));
             for acknowledgement in &acknowledgements {
                 self.window.acknowledge(acknowledgement);
             }
@@ -127,6 +138,15 @@ impl Publisher {
             reports.send(link, self.connected);
         }
         if self.connected { self.send(&link.client).await } else { Ok(()) }
+    }
+
+    /// Asks for acknowledgements.
+    fn listen(&mut self, client: &AsyncClient) {
+        self.listen_again = None;
+        if let Err(error) = client.try_subscribe(&self.ack_topic, QoS::AtLeastOnce) {
+            tracing::warn!(%error, "cannot subscribe to acknowledgements; nothing is forgotten without");
+            self.listen_again = Some(Instant::now() + SUBSCRIBE_AGAIN);
+        }
     }
 
     /// Publishes what is due, as far as the window and the client's queue have room.

@@ -26,6 +26,7 @@ use meter_agent::health::Reports;
 use meter_agent::ingest::{self, Ingest, IngestConfig, IngestDeps, Message};
 use meter_agent::keys;
 use meter_agent::link::{self, LinkEvent};
+use meter_agent::lost::{self, Lost};
 use meter_agent::modbus::{Bus, BusTiming, ModbusMeter};
 use meter_agent::ocmf::TimeStatus;
 use meter_agent::outbox::Outbox;
@@ -50,7 +51,7 @@ struct Bench {
     clock: ManualClock,
     mqtt: MqttConfig,
     pool: PgPool,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Bench {
@@ -91,7 +92,7 @@ impl Bench {
             Clock::Manual(clock.clone()),
             stored.clone(),
         );
-        Self { poller, outbox, stored, clock, mqtt: broker(), pool, _folder: folder }
+        Self { poller, outbox, stored, clock, mqtt: broker(), pool, folder }
     }
 
     async fn read_boundaries(&mut self, numbers: impl IntoIterator<Item = i64>) {
@@ -249,6 +250,58 @@ async fn f39_three_days_without_a_broker_lose_nothing_and_live_data_does_not_wai
     .await
     .unwrap();
     assert_eq!(out_of_order, 0);
+    shutdown.stop();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+/// The outbox tore after some records were delivered: two in the middle are lost, and the rest must not wait for them.
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn f45_what_is_behind_a_lost_record_is_acknowledged_and_the_outbox_empties(pool: PgPool) {
+    let mut bench = Bench::new(pool).await;
+    bench.read_boundaries(1..=10).await;
+    let records = bench.outbox.pending(meter_agent::outbox::Order::OldestFirst, 100).unwrap();
+    // Numbers 1 to 3 of the first meter are delivered, 4 and 5 are lost.
+    let first = |from: i64| move |p: &&meter_agent::outbox::Pending| p.meter_id == meter(1) && p.seq >= from;
+    let delivered = records.iter().filter(first(1)).take(3).map(|p| p.record.clone().into_bytes());
+    let topic = meter_agent::wire::readings_topic(&demo(), &agent());
+    let delivered: Vec<_> = delivered.map(|payload| Message { topic: topic.clone(), payload }).collect();
+    let clock = Clock::Manual(bench.clock.clone());
+    let mut ingest = Ingest::new(bench.pool.clone(), clock, Duration::from_secs(10));
+    assert_eq!(ingest.tick(&delivered).await.unwrap().stored, 3);
+    let aside = bench.folder.path().join("aside");
+    let left: Vec<&str> = records.iter().filter(first(6)).map(|p| p.record.as_str()).collect();
+    std::fs::write(&aside, left.join("\n")).unwrap();
+    bench.outbox = Arc::new(Outbox::open(&bench.folder.path().join("new.redb"), 1_000, 9).unwrap());
+    let state = |gap: &meter_agent::outbox::Gap| {
+        let lost = Lost {
+            community_id: demo(),
+            agent_id: agent(),
+            meter_id: gap.meter_id.clone(),
+            epoch: gap.epoch,
+            first: gap.first,
+            last: gap.last,
+        };
+        lost::sign(&lost, &key())
+    };
+    let saved = bench.outbox.take_over(&aside, key().verifying_key(), state).unwrap();
+    assert_eq!((saved.recovered, bench.outbox.depth().unwrap()), (5, 6));
+    let shutdown = Shutdown::new();
+    let tasks = [bench.ingest(1, &shutdown), bench.publish(&shutdown)];
+    let empty = async {
+        while bench.outbox.depth().unwrap() > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), empty).await.expect("the outbox drains");
+    assert_eq!(bench.rows().await, 8);
+    let events: Vec<(String, String)> =
+        sqlx::query_as("SELECT kind, words FROM device_events").fetch_all(&bench.pool).await.unwrap();
+    assert!(
+        matches!(events.as_slice(), [(kind, words)] if kind == "records_lost" && words.starts_with("2 ")),
+        "{events:?}"
+    );
     shutdown.stop();
     for task in tasks {
         task.await.unwrap();

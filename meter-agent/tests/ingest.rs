@@ -90,6 +90,35 @@ async fn a_new_worker_acknowledges_what_another_stored(pool: PgPool) {
     assert_eq!(through(&bench.take([&records[0]]).await), Some(3));
 }
 
+/// An agent whose quarantine is full: nothing more is kept of it, and nothing may wait for ever.
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_full_quarantine_keeps_places_without_bytes_and_blocks_nothing(pool: PgPool) {
+    let mut bench = Bench::new(pool).await;
+    sqlx::query(
+        "INSERT INTO quarantined_records (community_id, agent_id, reason, record, record_sha256)
+         SELECT 'demo', 'agent-1', 'test', '', sha256(convert_to(n::text, 'UTF8')) FROM generate_series(1, $1) AS n",
+    )
+    .bind(store::readings::MAX_QUARANTINED_PER_AGENT)
+    .execute(&bench.pool)
+    .await
+    .unwrap();
+    let mut early = record(1, [0; 32]);
+    early.reading.read_at = early.reading.slot_end - TimeDelta::seconds(1);
+    let early = signed(&early);
+    let outcome = bench.take([&early]).await;
+    assert_eq!((outcome.quarantined, through(&outcome)), (1, Some(1)));
+    let (kept, position): (Vec<u8>, i64) =
+        sqlx::query_as("SELECT record, seq FROM quarantined_records WHERE seq IS NOT NULL")
+            .fetch_one(&bench.pool)
+            .await
+            .unwrap();
+    assert_eq!((kept.len(), position), (0, 1));
+    // Other bytes for a place that is kept, and what is not proven, add nothing more.
+    let mut other = record(1, [1; 32]);
+    other.reading.read_at = other.reading.slot_end - TimeDelta::seconds(2);
+    assert_eq!(bench.take([signed(&other).as_str(), "nonsense"]).await.quarantined, 0);
+}
+
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn f47_what_is_not_proven_is_quarantined_and_covers_nothing(pool: PgPool) {
     let mut bench = Bench::new(pool).await;

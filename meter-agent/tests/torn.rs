@@ -14,7 +14,7 @@ use append::append;
 use community::{agent, boundary, key, meter};
 use domain::ids::MeterId;
 use meter_agent::ocmf;
-use meter_agent::outbox::{Order, Outbox, Salvaged};
+use meter_agent::outbox::{Gap, Order, Outbox, Salvaged};
 
 const METERS: usize = 5;
 const SLOTS: i64 = 40;
@@ -37,6 +37,10 @@ fn fill(path: &Path) -> Vec<String> {
 fn places(bytes: &[u8], text: &str) -> Vec<usize> {
     let wanted = text.as_bytes();
     (0..bytes.len() - wanted.len()).filter(|at| bytes[*at..].starts_with(wanted)).collect()
+}
+
+fn statement(gap: &Gap) -> String {
+    format!("lost {gap:?}")
 }
 
 #[test]
@@ -62,8 +66,12 @@ fn f45_torn_pages_are_noticed_and_what_is_whole_is_recovered_and_the_gap_counted
 
     let (outbox, aside) = Outbox::open_or_replace(&path, 10_000, FIRST_EPOCH).unwrap();
     let aside = aside.expect("the damage is noticed");
-    let saved = outbox.take_over(&aside, key().verifying_key()).unwrap();
+    let saved = outbox.take_over(&aside, key().verifying_key(), statement).unwrap();
     let pending = outbox.pending(Order::OldestFirst, usize::MAX).unwrap();
+    // Beside the records there is a statement for each gap, so that ingest can acknowledge what is behind it.
+    let (statements, pending): (Vec<_>, Vec<_>) =
+        pending.into_iter().partition(|pending| pending.record.starts_with("lost"));
+    assert!(!statements.is_empty());
     let delivered: BTreeSet<&String> = pending.iter().map(|pending| &pending.record).collect();
     assert_eq!(delivered, whole, "every record that is whole, byte for byte, and no other");
     assert_eq!(saved.recovered, u64::try_from(whole.len()).unwrap());
@@ -84,8 +92,8 @@ fn f45_what_another_key_signed_is_not_taken_over() {
     let outbox = Outbox::open(&folder.path().join("new.redb"), 10_000, FIRST_EPOCH).unwrap();
     let other = p256::ecdsa::SigningKey::from_slice(&[8; 32]).unwrap();
     let none = Salvaged { recovered: 0, missing: 0 };
-    assert_eq!(outbox.take_over(&aside, other.verifying_key()).unwrap(), none);
-    let all = outbox.take_over(&aside, key().verifying_key()).unwrap();
+    assert_eq!(outbox.take_over(&aside, other.verifying_key(), statement).unwrap(), none);
+    let all = outbox.take_over(&aside, key().verifying_key(), statement).unwrap();
     assert_eq!(all, Salvaged { recovered: u64::try_from(records.len()).unwrap(), missing: 0 });
     assert!(ocmf::parse(&outbox.pending(Order::OldestFirst, 1).unwrap()[0].record).is_ok());
 }

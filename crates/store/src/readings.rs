@@ -16,7 +16,7 @@ use crate::StoreError;
 use crate::error::corrupt;
 
 pub use last::{LastReading, last_by_site};
-pub use quarantine::{MAX_QUARANTINED_PER_AGENT, Quarantined, quarantine};
+pub use quarantine::{LostNumbers, MAX_QUARANTINED_PER_AGENT, Quarantined, mark_lost, quarantine};
 pub use sequence::{Neighbour, Neighbours, SequenceKey, neighbours, stored_through};
 
 /// The most readings that one call stores.

@@ -119,6 +119,7 @@ async fn ask(plan: &AgentPlan, mqtt: &MqttConfig, message: &str) -> anyhow::Resu
                     return Ok(answer);
                 }
             }
+            LinkEvent::Deaf { reason } => bail!("the broker refuses to tell us the answer: {reason}"),
             LinkEvent::Refused { reason } => bail!("the broker refuses the announcement: {reason}"),
             LinkEvent::Disconnected => {}
         }

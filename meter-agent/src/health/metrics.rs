@@ -93,7 +93,12 @@ fn write_agent(out: &mut String, figures: &Figures<'_>) -> fmt::Result {
             writeln!(out, "busbar_agent_{name} {value}")?;
         }
     }
-    head(out, "broker_refusals_total", "counter", "Publications that the broker refused: its access rules?")?;
+    head(
+        out,
+        "broker_refusals_total",
+        "counter",
+        "Publications and subscriptions that the broker refused: its access rules?",
+    )?;
     writeln!(out, "busbar_agent_broker_refusals_total {}", figures.line.refusals)?;
     head(out, "clock_state", "gauge", "How the clock is kept; the state that holds has 1.")?;
     writeln!(out, "busbar_agent_clock_state{{state=\"{}\"}} 1", agent.clock.as_str())
@@ -182,7 +187,7 @@ mod tests {
         };
         let text = text(&Figures {
             agent,
-            line: Line { connected: true, refusals: 3 },
+            line: Line { connected: true, refusals: 3, is_deaf: false },
             devices: &BTreeMap::from([(read.clone(), device), (new, DeviceState::default())]),
             days: &BTreeMap::from([(read, days)]),
             slot_length: SlotLength::from_seconds(900).unwrap(),

@@ -40,6 +40,8 @@ pub struct Line {
     pub connected: bool,
     /// How many publications the broker refused since the process started, for its access rules most often.
     pub refusals: u64,
+    /// Whether the broker denies the agent its acknowledgements.
+    pub is_deaf: bool,
 }
 
 impl Reports {
@@ -51,6 +53,14 @@ impl Reports {
         self.line.send_if_modified(|line| {
             line.refusals = line.refusals.saturating_add(1);
             false // many may follow each other: nobody is woken for one
+        });
+    }
+
+    /// Notes whether the broker denies the agent its acknowledgements.
+    pub fn note_deaf(&self, is_deaf: bool) {
+        self.line.send_if_modified(|line| {
+            line.refusals = line.refusals.saturating_add(is_deaf.into());
+            std::mem::replace(&mut line.is_deaf, is_deaf) != is_deaf
         });
     }
 
@@ -124,6 +134,7 @@ struct Remembered {
     agent: Option<AgentState>,
     days: BTreeMap<MeterId, Days>,
     clock_lost_at: Option<DateTime<Utc>>,
+    deaf_since: Option<DateTime<Utc>>,
     told_at: Option<DateTime<Utc>>,
 }
 
@@ -191,12 +202,16 @@ impl Reporter {
             remembered.clock_lost_at = (kind == "clock_unsynchronised").then_some(now);
             self.board.note_event(kind, now, since, words);
         }
+        let deaf = deaf_event(&mut remembered.deaf_since, self.line.borrow().is_deaf, now);
+        if let Some((kind, since, words)) = deaf {
+            self.board.note_event(kind, now, since, words);
+        }
         if let Some(path) = &self.metrics_file
             && let Err(error) = self.write_metrics(path, agent, &remembered.days, now).await
         {
             tracing::warn!(%error, path = %path.display(), "cannot write the metrics");
         }
-        certificate.is_some() || clock.is_some()
+        certificate.is_some() || clock.is_some() || deaf.is_some()
     }
 
     async fn agent_state(
@@ -302,6 +317,22 @@ fn certificate_event(before: Option<i64>, now: Option<i64>) -> Option<Changed> {
             "the TLS certificate has expired: nothing is delivered until it is renewed".to_owned(),
         )),
         (1 | 2, 0) => Some(("certificate_renewed", format!("the TLS certificate is valid for {days} days"))),
+        _ => None,
+    }
+}
+
+type Lasting = (&'static str, Option<DateTime<Utc>>, &'static str);
+
+fn deaf_event(since: &mut Option<DateTime<Utc>>, is_deaf: bool, now: DateTime<Utc>) -> Option<Lasting> {
+    match (*since, is_deaf) {
+        (None, true) => {
+            *since = Some(now);
+            let words = "the broker denies the agent its acknowledgements: nothing leaves its outbox, mend the access rules";
+            Some(("acknowledgements_denied", None, words))
+        }
+        (Some(_), false) => {
+            Some(("acknowledgements_back", since.take(), "the agent hears its acknowledgements again"))
+        }
         _ => None,
     }
 }

@@ -49,7 +49,12 @@ pub(super) async fn store(
     if !refused.is_empty() {
         stored.quarantined = readings::quarantine(&mut *tx, community, &refused).await?;
     }
-    device_events::insert(&mut *tx, community, &health::of_records(&fitting)).await?;
+    let mut events = health::of_records(&fitting);
+    for (agent, lost) in judged.lost {
+        let count = readings::mark_lost(&mut *tx, community, &lost).await?;
+        events.extend((count > 0).then(|| health::of_lost(agent, &lost, count, now)));
+    }
+    device_events::insert(&mut *tx, community, &events).await?;
     stored.new = inserted.stored;
     let seen: BTreeSet<AgentId> = fitting.into_iter().map(|good| good.agent).collect();
     agents::seen(&mut *tx, community, &seen.into_iter().collect::<Vec<_>>(), now).await?;
@@ -74,7 +79,8 @@ fn touched(judged: &Judged) -> Touched {
     let good = judged.good.iter().map(|good| (good.key(), good.agent.clone()));
     let proven = judged.quarantined.iter();
     let proven = proven.filter_map(|(agent, record)| Some((record.position.clone()?, agent.clone())));
-    good.chain(proven).map(|(key, agent)| ((key.meter_id, key.epoch), agent)).collect()
+    let lost = judged.lost.iter().map(|(agent, lost)| ((lost.meter_id.clone(), lost.epoch), agent.clone()));
+    good.chain(proven).map(|(key, agent)| ((key.meter_id, key.epoch), agent)).chain(lost).collect()
 }
 
 /// What may be told to the agents of `touched`, now that it is committed.

@@ -10,6 +10,7 @@ use domain::ids::{AgentId, CommunityId};
 use store::agents::Status;
 use store::device_events::{self, NewEvent};
 use store::device_health::{self, DayRead, DeviceHealth, Said};
+use store::readings::LostNumbers;
 use store::{PgPool, StoreError};
 use tokio::time::Instant;
 
@@ -143,6 +144,23 @@ pub(super) fn of_records<'a>(records: impl IntoIterator<Item = &'a Good>) -> Vec
         })
     };
     records.into_iter().flat_map(of).collect()
+}
+
+/// Records that an agent has lost before they were stored.
+pub(super) fn of_lost(agent_id: AgentId, lost: &LostNumbers, count: u64, at: DateTime<Utc>) -> NewEvent {
+    let LostNumbers { meter_id, epoch, first, last, .. } = lost;
+    NewEvent {
+        agent_id,
+        meter_id: Some(meter_id.clone()),
+        once: format!("lost/{meter_id}/{epoch}/{first}-{last}"),
+        kind: "records_lost".to_owned(),
+        at,
+        since: None,
+        words: format!(
+            "{count} records of epoch {epoch} between numbers {first} and {last} were lost with the agent's outbox; \
+             the registers of the next one close the gap"
+        ),
+    }
 }
 
 /// What a flag means, for whoever has never seen it.

@@ -7,11 +7,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::{AgentId, CommunityId};
 use domain::slot::{Slot, SlotLength};
 use store::agents::Status;
-use store::readings::{NewReading, Quarantined, SequenceKey};
+use store::readings::{LostNumbers, NewReading, Quarantined, SequenceKey};
 
 use super::directory::Known;
 use super::{Message, Outcome, Refusal};
 use crate::continuity::production::{BEGINS_ANEW, IMPLAUSIBLE};
+use crate::lost::{self, Lost};
 use crate::ocmf::{self, OcmfError, ParsedRecord, RecordHash};
 use crate::wire::{parse_enrolment_topic, parse_health_topic, parse_readings_topic};
 
@@ -65,6 +66,8 @@ impl Good {
 pub(super) struct Judged {
     pub(super) good: Vec<Good>,
     pub(super) quarantined: Vec<(AgentId, Quarantined)>,
+    /// Numbers that agents say they have no more.
+    pub(super) lost: Vec<(AgentId, LostNumbers)>,
     pub(super) held: usize,
 }
 
@@ -110,6 +113,7 @@ pub(super) async fn in_parallel(
         let part = part.await?;
         judged.good.extend(part.good);
         judged.quarantined.extend(part.quarantined);
+        judged.lost.extend(part.lost);
         judged.held += part.held;
     }
     Ok(judged)
@@ -119,6 +123,13 @@ pub(super) async fn in_parallel(
 fn judge(known: &Known, messages: Vec<Addressed>, now: DateTime<Utc>) -> Judged {
     let mut judged = Judged::default();
     for message in messages {
+        if lost::is_statement(&message.payload) {
+            match lost_numbers(known, &message) {
+                Some(lost) => judged.lost.push((message.agent, lost)),
+                None => judged.held += 1,
+            }
+            continue;
+        }
         match one(known, &message, now) {
             Ok(Some(good)) => judged.good.push(good),
             Ok(None) => judged.held += 1,
@@ -135,6 +146,29 @@ fn judge(known: &Known, messages: Vec<Addressed>, now: DateTime<Utc>) -> Judged 
         }
     }
     judged
+}
+
+/// What an approved agent says that it has no more of its own meter's numbers.
+fn lost_numbers(known: &Known, message: &Addressed) -> Option<LostNumbers> {
+    let Some((Status::Approved, Some(key))) = known.agents.get(&message.agent) else { return None };
+    let lost = lost::verify(&message.payload, key);
+    let is_its_own = |lost: &Lost| {
+        (&lost.community_id, &lost.agent_id) == (&message.community, &message.agent)
+            && known.meters.get(&lost.meter_id) == Some(&message.agent)
+    };
+    let Some(lost) = lost.filter(is_its_own) else {
+        tracing::warn!(community = %message.community, agent = %message.agent,
+            "a statement about lost records is not its agent's, or not about its meter");
+        return None;
+    };
+    Some(LostNumbers {
+        agent_id: message.agent.to_string(),
+        meter_id: lost.meter_id,
+        epoch: lost.epoch,
+        first: lost.first,
+        last: lost.last,
+        statement: message.payload.clone(),
+    })
 }
 
 type Refused = (Refusal, Option<SequenceKey>);

@@ -10,6 +10,7 @@ use domain::ids::MeterId;
 use p256::ecdsa::VerifyingKey;
 
 use super::{Outbox, OutboxError, QUEUE, RECORDS, storage};
+use crate::lost::MAX_NUMBERS;
 use crate::ocmf::{self, MAX_RECORD_BYTES};
 
 /// How much of the file is looked at in one go.
@@ -32,18 +33,25 @@ type Found = BTreeMap<(MeterId, i32, i64), String>;
 
 impl Outbox {
     /// Takes over the records of a damaged outbox that `key` signed. They keep their places; meters go on in
-    /// the epoch that this outbox gives them.
+    /// the epoch that this outbox gives them. For each gap before one of them `state` writes the agent's word that it
+    /// does not have these numbers, which is delivered in the place of the last one.
     ///
     /// # Errors
     /// [`OutboxError`] if the file cannot be read or this outbox cannot be written; nothing was taken then.
-    pub fn take_over(&self, damaged: &Path, key: &VerifyingKey) -> Result<Salvaged, OutboxError> {
+    pub fn take_over(
+        &self,
+        damaged: &Path,
+        key: &VerifyingKey,
+        state: impl Fn(&Gap) -> String,
+    ) -> Result<Salvaged, OutboxError> {
         let found = find(damaged, key, self.max_records)
             .map_err(|error| OutboxError::Open { path: damaged.to_owned(), reason: error.to_string() })?;
+        let statements: Found = gaps(&found).into_iter().map(|gap| (gap.place(), state(&gap))).collect();
         let transaction = self.store.begin_write()?;
         {
             let mut records = transaction.open_table(RECORDS).map_err(storage)?;
             let mut queue = transaction.open_table(QUEUE).map_err(storage)?;
-            for (next, ((meter, epoch, seq), record)) in (0_u64..).zip(&found) {
+            for (next, ((meter, epoch, seq), record)) in (0_u64..).zip(found.iter().chain(&statements)) {
                 let place = (meter.as_str(), *epoch, *seq);
                 records.insert(place, (next, record.as_str())).map_err(storage)?;
                 queue.insert(next, place).map_err(storage)?;
@@ -52,6 +60,44 @@ impl Outbox {
         transaction.commit().map_err(storage)?;
         Ok(Salvaged { recovered: u64::try_from(found.len()).unwrap_or(u64::MAX), missing: missing(&found) })
     }
+}
+
+/// Numbers of a meter and epoch, from `first` to `last`, that no record was found for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// The meter.
+    pub meter_id: MeterId,
+    /// Its epoch.
+    pub epoch: i32,
+    /// The first number.
+    pub first: i64,
+    /// The last number.
+    pub last: i64,
+}
+
+impl Gap {
+    fn place(&self) -> (MeterId, i32, i64) {
+        (self.meter_id.clone(), self.epoch, self.last)
+    }
+}
+
+/// The gaps before each record, counted from the first number: those before the first record were delivered most
+/// often, but who knows. What may be missing behind the last record holds nothing up.
+fn gaps(found: &Found) -> Vec<Gap> {
+    let mut gaps = Vec::new();
+    let mut before: Option<(&MeterId, i32, i64)> = None;
+    for (meter_id, epoch, seq) in found.keys() {
+        let last =
+            before.filter(|(meter, of, _)| (*meter, of) == (meter_id, epoch)).map_or(0, |(.., seq)| seq);
+        let mut first = last.saturating_add(1);
+        while first < *seq {
+            let end = (seq - 1).min(first.saturating_add(MAX_NUMBERS - 1));
+            gaps.push(Gap { meter_id: meter_id.clone(), epoch: *epoch, first, last: end });
+            first = end + 1;
+        }
+        before = Some((meter_id, *epoch, *seq));
+    }
+    gaps
 }
 
 /// Numbers that are left out between the first and the last of each meter and epoch.
@@ -111,4 +157,26 @@ fn record_at(bytes: &[u8], key: &VerifyingKey) -> Option<((MeterId, i32, i64), S
 
 fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     bytes.windows(wanted.len()).position(|window| window == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f45_gaps_are_what_lies_before_each_record() {
+        let meter = |name: &str| MeterId::new(name).unwrap();
+        let place = |name: &str, epoch, seq| ((meter(name), epoch, seq), String::new());
+        let many = 2 * MAX_NUMBERS + 6;
+        let found = [("a", 1, 1), ("a", 1, 2), ("a", 1, 5), ("a", 2, 3), ("b", 1, many)];
+        let found: Found = found.into_iter().map(|(name, epoch, seq)| place(name, epoch, seq)).collect();
+        let gaps: Vec<_> =
+            gaps(&found).iter().map(|g| (g.meter_id.to_string(), g.epoch, g.first, g.last)).collect();
+        let gap = |name: &str, epoch, first, last| (name.to_owned(), epoch, first, last);
+        let next = MAX_NUMBERS + 1;
+        let of_b = [(1, next - 1), (next, 2 * MAX_NUMBERS), (2 * MAX_NUMBERS + 1, many - 1)];
+        let mut expected = vec![gap("a", 1, 3, 4), gap("a", 2, 1, 2)];
+        expected.extend(of_b.map(|(first, last)| gap("b", 1, first, last)));
+        assert_eq!(gaps, expected);
+    }
 }
