@@ -4,13 +4,16 @@
 //! that a map that has moved is noticed before anything is taken from it.
 
 mod details;
+mod find;
 mod headless;
 mod meter;
 mod models;
+mod reading;
 mod walk;
 
 pub use details::{Detail, details};
-pub use meter::{Found, SunSpecMeter, UnitReader, find};
+pub use find::{Found, find};
+pub use meter::{SunSpecMeter, UnitReader};
 pub use models::{ModelValues, decode_model};
 pub use walk::{HoldingReader, Map, ModelPlace, discover};
 
