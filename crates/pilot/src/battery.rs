@@ -140,8 +140,9 @@ impl Battery {
             };
         }
         let above = (stored_wh - reserve_wh.max(0)).max(0);
-        let taken = above.min(self.to_give_wh(-wish));
-        let discharge_wh = self.from_store_wh(taken);
+        let discharge_wh = self.from_store_wh(above.min(self.to_give_wh(-wish)));
+        // No more than it takes: a last Wh that gives nothing stays where it is.
+        let taken = self.to_give_wh(discharge_wh);
         Step { charge_wh: 0, discharge_wh, loss_wh: taken - discharge_wh, stored_wh: stored_wh - taken }
     }
 }
@@ -176,6 +177,7 @@ mod tests {
         assert_eq!(hour(9_905, 4_000, 0), step(100, 0, 5, 10_000), "its room");
         assert_eq!(hour(2_950, -4_000, 2_000), step(0, 902, 48, 2_000), "its reserve");
         assert_eq!(hour(1_000, -4_000, 2_000), step(0, 0, 0, 1_000), "below the reserve it gives nothing");
+        assert_eq!(hour(2_001, -4_000, 2_000), step(0, 0, 0, 2_001), "what would give nothing is kept");
         assert_eq!(battery.play(9_000, -4_000, 0, 900).discharge_wh, 1_000);
     }
 
