@@ -98,7 +98,7 @@ def against_sunspec(found, models, template):
     if model.model_id in METERS:
         names = {"import_wh": "TotWhImp", "export_wh": "TotWhExp", "voltage_v": "PhVphA", "frequency_hz": "Hz"}
     elif model.model_id == 701:
-        names = {"import_wh": "TotWhAbs", "export_wh": "TotWhInj", "voltage_v": "VL1", "frequency_hz": "Hz"}
+        names = {"import_wh": "TotWhAbs", "export_wh": "TotWhInj", "voltage_v": "LNV", "frequency_hz": "Hz"}
     else:
         names = {"export_wh": "WH", "voltage_v": "PhVphA", "frequency_hz": "Hz"}
     wrong = []
