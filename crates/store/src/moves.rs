@@ -79,7 +79,7 @@ impl TryFrom<Row> for AccountMove {
 }
 
 /// The move to take up next: first what an account has left behind, then new addresses, oldest first. What was left
-/// behind is moved on once an address and [`LEFTOVERS_EVERY`]: anybody can send something there, and the settler pays.
+/// behind at an address is moved on once an hour at most: anybody can send something there, and the settler pays.
 ///
 /// # Errors
 /// [`StoreError`] if the database does not answer.
