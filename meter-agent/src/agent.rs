@@ -18,6 +18,7 @@ use crate::lost::{self, Lost};
 use crate::modbus::{Bus, BusTiming, Endpoint, ModbusMeter, SharedBus};
 use crate::mqtt_device::{self, Hub, MqttMeter};
 use crate::ocmf::TimeStatus;
+use crate::one_way::OneWayMeter;
 use crate::outbox::{Gap, Outbox};
 use crate::poll::{Group, PolledDevice, Poller, Signer};
 use crate::publish::Publisher;
@@ -261,6 +262,10 @@ fn polled(device: &DevicePlan, source: Box<dyn MeterSource>) -> PolledDevice {
     let template = &device.template;
     let own = if device.is_adapted { "+own" } else { "" };
     let name = format!("{}@{}{own}", template.id, template.version);
+    let source = match device.one_way {
+        Some(way) => Box::new(OneWayMeter::new(source, way)),
+        None => source,
+    };
     let mut polled = PolledDevice::new(device.meter_id.clone(), name, source);
     polled.sleeps_at_night = template.quirks.sleeps_at_night;
     polled

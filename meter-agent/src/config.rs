@@ -12,6 +12,7 @@ pub use adapt::{CurtailConfig, CurtailPlan, PlaceConfig};
 pub use plan::{Access, AgentPlan, DevicePlan, InvalidAgent};
 
 use crate::ocmf::TimeStatus;
+use crate::one_way::OneWay;
 use crate::template::PointName;
 
 /// Section `[meter-agent]`.
@@ -98,4 +99,6 @@ pub struct DeviceConfig {
     pub unit: Option<u8>,
     /// The prefix of its MQTT topics.
     pub topic: Option<String>,
+    /// The only way that energy flows at its connection point, if it counts no other; both ways if it is missing.
+    pub one_way: Option<OneWay>,
 }

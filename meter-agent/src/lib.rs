@@ -17,6 +17,7 @@ pub mod lost;
 pub mod modbus;
 pub mod mqtt_device;
 pub mod ocmf;
+pub mod one_way;
 pub mod outbox;
 pub mod poll;
 pub mod publish;

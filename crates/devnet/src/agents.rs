@@ -104,6 +104,7 @@ fn simulated(enrolment: &Enrolment, device: &Device, device_mqtt_url: &str) -> D
         endpoint,
         unit,
         topic,
+        one_way: None,
     }
 }
 

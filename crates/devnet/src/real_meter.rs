@@ -61,6 +61,7 @@ impl RealMeter {
             endpoint: self.endpoint.clone(),
             unit: self.unit,
             topic: self.topic.clone(),
+            one_way: None,
         }
     }
 }

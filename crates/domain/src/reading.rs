@@ -25,6 +25,9 @@ pub struct NegativeRegister {
 }
 
 impl Register {
+    /// A register that has counted nothing.
+    pub const ZERO: Self = Self(0);
+
     /// Makes a register from milliwatt-hours.
     ///
     /// # Errors

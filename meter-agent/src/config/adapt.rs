@@ -118,9 +118,8 @@ fn curtail_plan(config: &CurtailConfig, device: &DevicePlan) -> Result<CurtailPl
 
 #[cfg(test)]
 mod tests {
-    use super::super::plan::AgentPlan;
+    use super::super::plan::tests::check;
     use super::*;
-    use crate::template::Library;
 
     const GOOD: &str = r#"
         community_id = "demo"
@@ -147,11 +146,6 @@ mod tests {
         template = "sunspec_inverter_meter"
         endpoint = "tcp://10.0.0.5:502"
     "#;
-
-    fn check(text: &str) -> Result<AgentPlan, String> {
-        let config: AgentConfig = toml::from_str(text).map_err(|error| error.to_string())?;
-        AgentPlan::check(&config, &Library::embedded().unwrap()).map_err(|error| error.to_string())
-    }
 
     #[test]
     fn renamed_channels_and_a_limit_are_planned() {

@@ -14,6 +14,7 @@ use super::{AgentConfig, DeviceConfig};
 use crate::curtail::CurtailError;
 use crate::modbus::{Endpoint, InvalidEndpoint};
 use crate::mqtt_device::{self, InvalidTopic};
+use crate::one_way::OneWay;
 use crate::poll::PollTiming;
 use crate::publish::WindowLimits;
 use crate::template::{InvalidTemplate, Library, Template, UnknownTemplate};
@@ -65,8 +66,14 @@ pub enum DeviceProblem {
     #[error(transparent)]
     Topic(#[from] InvalidTopic),
     /// The device does not tell both registers.
-    #[error("template {0} has no import and export register: its readings cannot be settled")]
+    #[error(
+        "template {0} has no import and export register: its readings cannot be settled; if energy flows one way only at \
+         its connection point, say which with one_way = \"import\" or one_way = \"export\""
+    )]
     CannotSettle(String),
+    /// The device does not tell the register of the way that is named either.
+    #[error("one_way: template {0} has no register of that way that can be settled")]
+    OneWay(String),
     /// Template and endpoint are of two kinds.
     #[error("template {template} is read over {protocol}: its endpoint must be {endpoint}")]
     Protocol {
@@ -123,6 +130,8 @@ pub struct DevicePlan {
     pub access: Access,
     /// Whether the configuration put values of its template elsewhere.
     pub is_adapted: bool,
+    /// The only way that energy flows, if its installer says so.
+    pub one_way: Option<OneWay>,
     /// The limit of its power that is kept, if there is one.
     pub curtail: Option<CurtailPlan>,
 }
@@ -215,10 +224,14 @@ impl AgentPlan {
 }
 
 fn check_device(device: &DeviceConfig, library: &Library) -> Result<DevicePlan, DeviceProblem> {
-    let template = library.get(&device.template)?;
-    if !template.can_settle() {
-        return Err(DeviceProblem::CannotSettle(device.template.clone()));
-    }
+    let template = match (library.get(&device.template)?, device.one_way) {
+        (template, None) if template.can_settle() => template,
+        (_, None) => return Err(DeviceProblem::CannotSettle(device.template.clone())),
+        (template, Some(way)) => {
+            let one = way.template(&template);
+            Arc::new(one.ok_or_else(|| DeviceProblem::OneWay(device.template.clone()))?)
+        }
+    };
     let endpoint: Endpoint = device.endpoint.parse()?;
     let is_mqtt = template.mqtt.is_some();
     if is_mqtt != matches!(endpoint, Endpoint::Mqtt { .. }) {
@@ -247,7 +260,16 @@ fn check_device(device: &DeviceConfig, library: &Library) -> Result<DevicePlan, 
         Access::Modbus { endpoint, unit: device.unit.unwrap_or_else(|| template.default_unit()) }
     };
     let (meter_id, site_id) = (MeterId::new(&device.meter_id)?, SiteId::new(&device.site_id)?);
-    Ok(DevicePlan { meter_id, site_id, template, access, is_adapted: false, curtail: None })
+    let one_way = device.one_way;
+    Ok(DevicePlan {
+        meter_id,
+        site_id,
+        template,
+        access,
+        is_adapted: one_way.is_some(),
+        one_way,
+        curtail: None,
+    })
 }
 
 /// What must not be there twice.
@@ -274,7 +296,7 @@ impl Used {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     const GOOD: &str = r#"
@@ -296,7 +318,7 @@ mod tests {
         topic = "shellypro3em-aabb"
     "#;
 
-    fn check(text: &str) -> Result<AgentPlan, String> {
+    pub(in crate::config) fn check(text: &str) -> Result<AgentPlan, String> {
         let config: AgentConfig = toml::from_str(text).map_err(|error| error.to_string())?;
         AgentPlan::check(&config, &Library::embedded().unwrap()).map_err(|error| error.to_string())
     }
@@ -309,10 +331,26 @@ mod tests {
     }
 
     #[test]
+    fn a_device_that_counts_one_way_is_planned_if_its_installer_says_so() {
+        for (template, way) in [("sma_inverter", OneWay::Export), ("eastron_sdm630", OneWay::Import)] {
+            let key = if way == OneWay::Export { "export" } else { "import" };
+            let text = GOOD.replace("eastron_sdm630\"", &format!("{template}\"\none_way = \"{key}\""));
+            let device = check(&text).unwrap().devices.remove(0);
+            assert_eq!((device.one_way, device.is_adapted), (Some(way), true));
+            let points = device.template.modbus.as_ref().unwrap().points.keys();
+            let energies = points.filter(|name| name.is_energy()).count();
+            assert_eq!((device.template.can_settle(), energies), (false, 1), "{template}");
+        }
+    }
+
+    #[test]
     fn f50_each_mistake_is_named() {
         let cases = [
             ("eastron_sdm630", "eastron_sdm631", "unknown device template"),
-            ("eastron_sdm630", "sma_inverter", "cannot be settled"),
+            ("eastron_sdm630", "sma_inverter", "one_way = \"export\""),
+            ("unit = 3", "unit = 3\none_way = \"both\"", "one_way"),
+            ("eastron_sdm630\"", "sma_inverter\"\none_way = \"import\"", "no register of that way"),
+            ("eastron_sdm630\"", "sunspec\"\none_way = \"export\"", "no register of that way"),
             ("eastron_sdm630", "shelly_pro_3em", "must be mqtt://"),
             ("tcp://10.0.0.5:502", "10.0.0.5", "not an endpoint"),
             ("unit = 3", "unti = 3", "unti"),
