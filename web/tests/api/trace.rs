@@ -10,6 +10,18 @@ fn sum(items: &Value, side: &str) -> i64 {
     of_side.map(|item| item["energy_wh"].as_i64().unwrap()).sum()
 }
 
+/// What a member's purchases pay for the network.
+fn network_fees_nano(trace: &Value) -> i64 {
+    let items = ["trades", "closing_pairs"].into_iter().flat_map(|items| trace[items].as_array().unwrap());
+    let bought = items.filter(|item| item["side"] == "bought");
+    bought
+        .map(|item| {
+            let fee: i64 = item["network_fee_micro_per_kwh"].as_str().unwrap().parse().unwrap();
+            fee * item["energy_wh"].as_i64().unwrap()
+        })
+        .sum()
+}
+
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn each_line_of_a_statement_adds_up_from_what_it_goes_back_to(pool: PgPool) {
     with_server(pool, async |client| {
@@ -29,6 +41,14 @@ async fn each_line_of_a_statement_adds_up_from_what_it_goes_back_to(pool: PgPool
             ] {
                 assert_eq!(json!(sum(&trace[items], side)), statement[line], "{member} {line}");
             }
+            assert_eq!(
+                json!((-network_fees_nano(&trace)).to_string()),
+                statement["network_fee_nano"],
+                "{member}"
+            );
+            for (line, side) in [("closing_bought_wh", "bought"), ("closing_sold_wh", "sold")] {
+                assert_eq!(json!(sum(&trace["closing_pairs"], side)), statement[line], "{member} {line}");
+            }
             assert_eq!(trace["batch"]["tx_hash"], statement["batch"]["tx_hash"]);
             let readings: Vec<String> = trace["readings"]
                 .as_array()
@@ -42,6 +62,13 @@ async fn each_line_of_a_statement_adds_up_from_what_it_goes_back_to(pool: PgPool
         }
         let trace = client.get(&format!("{MEMBERS}/anna/statements/2026-03-01T12:00:00Z/trace")).await.json();
         assert_eq!(trace["readings"][1]["record"], "OCMF|2");
+        assert_eq!(
+            trace["closing_pairs"][0],
+            json!({
+                "site_id": "a1", "side": "sold", "counterparty": "Blue Heron", "energy_wh": 114,
+                "network_fee_micro_per_kwh": "30000", "preferred_wh": 0, "premium_micro_per_kwh": "0",
+            })
+        );
         assert_eq!(trace["tariff"]["retail_micro_per_kwh"], "320000");
         assert!(trace["statement_root"].as_str().unwrap().starts_with("0x"));
         for (path, status, kind) in [

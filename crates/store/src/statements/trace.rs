@@ -18,6 +18,8 @@ pub struct Origins {
     pub trades: Vec<TradeRow>,
     /// What the closing auction gave its sites.
     pub fills: Vec<FillRow>,
+    /// Whom its sites met there, once for each side that is the member's.
+    pub pairs: Vec<PairRow>,
     /// The root over all statements of the slot that the batch carries; 32 bytes.
     pub statement_root: Option<Vec<u8>>,
     /// Where the account lived on the chain when the slot was priced.
@@ -52,6 +54,10 @@ pub struct TradeRow {
     pub trade_id: i64,
     /// Whether the member bought; otherwise it sold.
     pub is_purchase: bool,
+    /// The site that bought.
+    pub buyer_site_id: String,
+    /// The site that sold.
+    pub seller_site_id: String,
     /// How much, in Wh.
     pub energy_wh: i64,
     /// At which price.
@@ -71,6 +77,25 @@ pub struct FillRow {
     pub energy_wh: i64,
     /// At the uniform price.
     pub price_micro_per_kwh: i64,
+}
+
+/// Whom a site met in the closing auction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PairRow {
+    /// The member's site.
+    pub site_id: String,
+    /// Whether it bought; otherwise it sold.
+    pub is_purchase: bool,
+    /// The other side's pseudonym.
+    pub counterparty: String,
+    /// How much, in Wh.
+    pub energy_wh: i64,
+    /// What each kWh pays for the network; the buyer pays it.
+    pub network_fee_micro_per_kwh: i64,
+    /// How much of it met the buyer's preference, in Wh.
+    pub preferred_wh: i64,
+    /// What the buyer adds for each kWh of that, and the seller gets.
+    pub premium_micro_per_kwh: i64,
 }
 
 /// What a member's latest statement of a slot goes back to; `None` if it has none.
@@ -99,7 +124,8 @@ pub async fn origins(
     let Some(statement) = statement else { return Ok(None) };
     let trades = sqlx::query_as!(
         TradeRow,
-        r#"SELECT trade_id, buyer_id = $3 AS "is_purchase!", energy_wh, price_micro_per_kwh, traded_at FROM trades
+        r#"SELECT trade_id, buyer_id = $3 AS "is_purchase!", buyer_site_id, seller_site_id, energy_wh,
+             price_micro_per_kwh, traded_at FROM trades
            WHERE community_id = $1 AND slot_start = $2 AND (buyer_id = $3 OR seller_id = $3) ORDER BY trade_id"#,
         id,
         slot_start,
@@ -124,9 +150,44 @@ pub async fn origins(
         readings: readings(pool, id, member, slot_start).await?,
         trades,
         fills,
+        pairs: pairs(pool, id, member, slot_start, statement.revision).await?,
         statement_root: statement.statement_root,
         chain_address: statement.chain_address,
     }))
+}
+
+async fn pairs(
+    pool: &PgPool,
+    community: &str,
+    member: &str,
+    slot_start: DateTime<Utc>,
+    revision: i32,
+) -> Result<Vec<PairRow>, StoreError> {
+    Ok(sqlx::query_as!(
+        PairRow,
+        r#"WITH sides AS (
+             SELECT buyer_site_id AS site_id, true AS is_purchase, seller_site_id AS other_site_id, energy_wh,
+               network_fee_micro_per_kwh, preferred_wh, premium_micro_per_kwh
+             FROM closing_pairs WHERE community_id = $1 AND slot_start = $2 AND revision = $3
+             UNION ALL
+             SELECT seller_site_id, false, buyer_site_id, energy_wh, network_fee_micro_per_kwh, preferred_wh,
+               premium_micro_per_kwh
+             FROM closing_pairs WHERE community_id = $1 AND slot_start = $2 AND revision = $3)
+           SELECT p.site_id AS "site_id!", p.is_purchase AS "is_purchase!", m.pseudonym AS counterparty,
+             p.energy_wh AS "energy_wh!", p.network_fee_micro_per_kwh AS "network_fee_micro_per_kwh!",
+             p.preferred_wh AS "preferred_wh!", p.premium_micro_per_kwh AS "premium_micro_per_kwh!"
+           FROM sides p
+           JOIN sites own ON own.community_id = $1 AND own.site_id = p.site_id AND own.member_id = $4
+           JOIN sites other ON other.community_id = $1 AND other.site_id = p.other_site_id
+           JOIN members m ON m.community_id = $1 AND m.member_id = other.member_id
+           ORDER BY p.site_id, p.is_purchase, p.other_site_id"#,
+        community,
+        slot_start,
+        revision,
+        member
+    )
+    .fetch_all(pool)
+    .await?)
 }
 
 async fn readings(

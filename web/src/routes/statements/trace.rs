@@ -2,10 +2,13 @@
 
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
+use domain::fees::NetworkFees;
+use domain::units::Price;
 use serde::Serialize;
-use store::communities;
-use store::statements::trace::{self, FillRow, ReadingRow, TradeRow};
+use store::statements::trace::{self, FillRow, PairRow, ReadingRow, TradeRow};
 use store::views::slots;
+use store::zones::{self, SiteZone};
+use store::{StoreError, communities, network_fees};
 use utoipa::ToSchema;
 
 use crate::app::AppState;
@@ -15,7 +18,8 @@ use crate::wire::{Batch, Hex, PriceMicro};
 use crate::{problems, routes};
 
 /// What a member's statement of a slot goes back to, line by line: `traded_*` to the trades, `closing_*` to
-/// the fills, the registers' differences to the readings, the rest to the tariff.
+/// the fills, `preferred_*` to the pairs, `network_fee_nano` to what was bought in trades and pairs, the registers'
+/// differences to the readings, the rest to the tariff.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct StatementTrace {
     /// The slot.
@@ -28,6 +32,8 @@ pub(crate) struct StatementTrace {
     trades: Vec<TracedTrade>,
     /// What the closing auction gave its sites.
     closing_fills: Vec<TracedFill>,
+    /// Whom its sites met there.
+    closing_pairs: Vec<TracedPair>,
     /// What the residual was charged at.
     tariff: TracedTariff,
     /// The batch that settles it, and the transaction that carries it.
@@ -70,6 +76,8 @@ pub(crate) struct TracedTrade {
     side: &'static str,
     energy_wh: i64,
     price_micro_per_kwh: PriceMicro,
+    /// What the buyer pays beside it for the network, between the zones of the two.
+    network_fee_micro_per_kwh: PriceMicro,
     traded_at: DateTime<Utc>,
 }
 
@@ -82,6 +90,24 @@ pub(crate) struct TracedFill {
     side: String,
     energy_wh: i64,
     price_micro_per_kwh: PriceMicro,
+}
+
+/// Whom a site met in the closing auction, and for how much.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TracedPair {
+    site_id: String,
+    /// `bought` or `sold`.
+    #[schema(example = "bought")]
+    side: &'static str,
+    /// The other side's pseudonym.
+    counterparty: String,
+    energy_wh: i64,
+    /// What the buyer pays for the network, between the zones of the two.
+    network_fee_micro_per_kwh: PriceMicro,
+    /// How much of it met the buyer's preference.
+    preferred_wh: i64,
+    /// What the buyer adds for each kWh of that; the seller gets it.
+    premium_micro_per_kwh: PriceMicro,
 }
 
 /// The tariff of the slot.
@@ -121,7 +147,11 @@ pub(crate) async fn show(
         ApiError::new(problems::UNKNOWN_STATEMENT, detail)
     })?;
     let tariff = communities::tariff_at(pool, community, start).await?;
-    let price = |price: domain::units::Price| PriceMicro(price.micro_per_kwh());
+    let sites = zones::of_sites(pool, community).await?;
+    let fees = network_fees::of_slot(pool, community, start, &tariff, &sites).await?;
+    let trades =
+        found.trades.into_iter().map(|trade| traced(trade, &fees, &sites)).collect::<Result<_, _>>()?;
+    let price = |price: Price| PriceMicro(price.micro_per_kwh());
     let of_revision = |(_, revision, batch)| (revision == found.revision).then(|| Batch::from(batch));
     let batch = slots::batches(pool, community, &[start]).await?.into_iter().find_map(of_revision);
     let is_final = batch.as_ref().is_some_and(|batch| batch.status == "final");
@@ -135,8 +165,9 @@ pub(crate) async fn show(
         slot_start: start,
         revision: found.revision,
         readings: found.readings.into_iter().map(TracedReading::from).collect(),
-        trades: found.trades.into_iter().map(TracedTrade::from).collect(),
+        trades,
         closing_fills: found.fills.into_iter().map(TracedFill::from).collect(),
+        closing_pairs: found.pairs.into_iter().map(TracedPair::from).collect(),
         tariff: TracedTariff {
             retail_micro_per_kwh: price(tariff.retail()),
             feed_in_micro_per_kwh: price(tariff.feed_in()),
@@ -158,14 +189,39 @@ impl From<ReadingRow> for TracedReading {
     }
 }
 
-impl From<TradeRow> for TracedTrade {
-    fn from(row: TradeRow) -> Self {
+/// A trade with its fee: the zones of sites that have traded do not change any more.
+fn traced(row: TradeRow, fees: &NetworkFees, sites: &[SiteZone]) -> Result<TracedTrade, StoreError> {
+    let zone = |site: &str| {
+        let found = sites.iter().find(|known| known.site_id.as_str() == site);
+        let number = found.and_then(|known| fees.number(&known.zone_id));
+        number
+            .ok_or_else(|| StoreError::Corrupt(format!("site {site} of trade {} has no zone", row.trade_id)))
+    };
+    let fee = fees.fee(zone(&row.seller_site_id)?, zone(&row.buyer_site_id)?);
+    Ok(TracedTrade {
+        trade_id: row.trade_id,
+        side: side(row.is_purchase),
+        energy_wh: row.energy_wh,
+        price_micro_per_kwh: PriceMicro(row.price_micro_per_kwh),
+        network_fee_micro_per_kwh: PriceMicro(fee.micro_per_kwh()),
+        traded_at: row.traded_at,
+    })
+}
+
+const fn side(is_purchase: bool) -> &'static str {
+    if is_purchase { "bought" } else { "sold" }
+}
+
+impl From<PairRow> for TracedPair {
+    fn from(row: PairRow) -> Self {
         Self {
-            trade_id: row.trade_id,
-            side: if row.is_purchase { "bought" } else { "sold" },
+            site_id: row.site_id,
+            side: side(row.is_purchase),
+            counterparty: row.counterparty,
             energy_wh: row.energy_wh,
-            price_micro_per_kwh: PriceMicro(row.price_micro_per_kwh),
-            traded_at: row.traded_at,
+            network_fee_micro_per_kwh: PriceMicro(row.network_fee_micro_per_kwh),
+            preferred_wh: row.preferred_wh,
+            premium_micro_per_kwh: PriceMicro(row.premium_micro_per_kwh),
         }
     }
 }
