@@ -31,6 +31,7 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "shelly_em1",
     "shelly_em_gen1",
     "shelly_pro_3em",
+    "shelly_switch",
     "siemens_pac2200",
     "sma_inverter",
     "sma_shm2",
