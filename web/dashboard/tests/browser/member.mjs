@@ -42,7 +42,7 @@ export const MEMBER_CHECKS = [
     must((await page.getByTestId('worth').innerText()).includes('0.045625'), 'the cost is not exact');
     await place(page);
     await page.getByText('The market has accepted the order.').waitFor();
-    const orders = page.getByRole('table', { name: 'My orders' });
+    const orders = page.getByRole('table', { name: 'My open orders' });
     await orders.getByText('buy 250 Wh').waitFor();
     await orders.getByRole('button', { name: /^Change the order/ }).click();
     await page.getByLabel('Energy in Wh').last().fill('200');
