@@ -1,7 +1,7 @@
 //! Ports for children and listeners: the preferred one, or a free one in its place.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
 use tokio::net::TcpSocket;
 
@@ -10,9 +10,13 @@ use tokio::net::TcpSocket;
 /// The socket is bound but never listens. Linux lets a second socket with `SO_REUSEADDR` (which PostgreSQL,
 /// anvil and the broker set) bind and listen on the same port meanwhile, but gives it to nobody who asks for
 /// any free port: so no other process can slip in between the choice and the child's start.
+///
+/// Two runs that prefer the same port could both bind it that way, until one of their children listens and the
+/// other's cannot. So a preferred port is claimed with the UDP socket of its number as well, which only one can have.
 #[derive(Debug)]
 pub struct ReservedPort {
     socket: TcpSocket,
+    claim: Option<UdpSocket>,
     port: u16,
     taken: Option<u16>,
 }
@@ -26,14 +30,15 @@ impl ReservedPort {
         if let Some(port) = preferred
             && port != 0
         {
-            if let Ok(socket) = bind(port) {
-                return Ok(Self { socket, port, taken: None });
+            let claim = UdpSocket::bind((Ipv4Addr::LOCALHOST, port));
+            if let (Ok(claim), Ok(socket)) = (claim, bind(port)) {
+                return Ok(Self { socket, claim: Some(claim), port, taken: None });
             }
             return Ok(Self { taken: Some(port), ..Self::new(None)? });
         }
         let socket = bind(0)?;
         let port = socket.local_addr()?.port();
-        Ok(Self { socket, port, taken: None })
+        Ok(Self { socket, claim: None, port, taken: None })
     }
 
     /// The port.
@@ -56,7 +61,7 @@ impl ReservedPort {
 
     /// Gives the reservation up, once the user listens.
     pub fn release(self) {
-        drop(self.socket);
+        drop((self.socket, self.claim));
     }
 }
 
@@ -88,6 +93,17 @@ mod tests {
         let reserved = ReservedPort::new(Some(taken)).unwrap();
         assert_ne!(reserved.port(), taken);
         assert_eq!(reserved.taken(), Some(taken));
+    }
+
+    #[tokio::test]
+    async fn two_that_prefer_the_same_port_before_either_listens_get_two() {
+        let free = ReservedPort::new(None).unwrap();
+        let port = free.port();
+        free.release();
+        let first = ReservedPort::new(Some(port)).unwrap();
+        let second = ReservedPort::new(Some(port)).unwrap();
+        assert_eq!((first.port(), second.taken()), (port, Some(port)));
+        assert_ne!(second.port(), port);
     }
 
     #[tokio::test]
