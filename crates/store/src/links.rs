@@ -5,9 +5,9 @@ use domain::ids::{AccountId, ClientId, CommunityId, MemberId};
 use receipt::Address;
 use sqlx::{PgConnection, PgExecutor};
 
-use crate::StoreError;
 use crate::error::corrupt;
 use crate::notify::{self, Event, Kind};
+use crate::{StoreError, withdrawals};
 
 /// How many messages a member may have to sign at once; the oldest goes.
 pub const MAX_CHALLENGES: i64 = 8;
@@ -155,26 +155,6 @@ pub async fn is_free(
     .await?)
 }
 
-/// Whether a withdrawal is requested at an address and neither paid nor taken back.
-///
-/// # Errors
-/// [`StoreError`] if the database does not answer.
-pub async fn has_withdrawal(
-    db: impl PgExecutor<'_>,
-    community: &CommunityId,
-    address: &Address,
-) -> Result<bool, StoreError> {
-    Ok(sqlx::query_scalar!(
-        r#"SELECT coalesce((SELECT w.kind = 'requested' FROM withdrawal_events w
-                          WHERE w.community_id = $1 AND w.chain_address = $2
-                          ORDER BY w.block_number DESC, w.log_index DESC LIMIT 1), false) AS "open!""#,
-        community.as_str(),
-        address.to_string()
-    )
-    .fetch_one(db)
-    .await?)
-}
-
 /// Stores a link and asks for the move of the account's credits, unless something speaks against it.
 /// Roll the transaction back on anything but [`Linked::New`], so that the nonce stays unused.
 ///
@@ -281,7 +261,7 @@ async fn obstacle(
     if !is_free(&mut *tx, community, &link.member_id, &link.address).await? {
         return Ok(Some(Linked::AddressInUse));
     }
-    if has_withdrawal(&mut *tx, community, &link.address).await? {
+    if withdrawals::is_requested_at(&mut *tx, community, &link.address).await? {
         return Ok(Some(Linked::WithdrawalOpen));
     }
     let counts = sqlx::query!(

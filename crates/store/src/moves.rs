@@ -10,8 +10,8 @@ use domain::units::Money;
 use receipt::Address;
 use sqlx::{PgConnection, PgExecutor};
 
-use crate::StoreError;
 use crate::error::corrupt;
+use crate::{StoreError, withdrawals};
 
 /// How often what came to an address that its account has left is moved on.
 const LEFTOVERS_EVERY: TimeDelta = TimeDelta::hours(1);
@@ -184,16 +184,16 @@ pub async fn change_address(
     moved: &AccountMove,
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
+    if withdrawals::is_requested_at(&mut *tx, community, &moved.to).await? {
+        return Ok(false);
+    }
     let (account, from, to) = (moved.account_id.as_str(), moved.from.to_string(), moved.to.to_string());
     let done = sqlx::query!(
         "UPDATE accounts SET chain_address = $4, linked_at = $5
          WHERE community_id = $1 AND account_id = $2 AND chain_address = $3
            AND NOT EXISTS (SELECT FROM accounts o WHERE o.community_id = $1 AND o.chain_address = $4)
            AND NOT EXISTS (SELECT FROM former_addresses f
-                           WHERE f.community_id = $1 AND f.chain_address = $4 AND f.account_id <> $2)
-           AND coalesce((SELECT w.kind <> 'requested' FROM withdrawal_events w
-                         WHERE w.community_id = $1 AND w.chain_address = $4
-                         ORDER BY w.block_number DESC, w.log_index DESC LIMIT 1), true)",
+                           WHERE f.community_id = $1 AND f.chain_address = $4 AND f.account_id <> $2)",
         community.as_str(),
         account,
         from,

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use domain::ids::{AccountId, CommunityId};
 use domain::units::Money;
+use receipt::Address;
 use sqlx::PgExecutor;
 
 use crate::StoreError;
@@ -98,8 +99,28 @@ impl Rows {
     }
 }
 
-/// The open requests of a community, by account. What is asked for at an address that an account has
-/// left since no longer counts: its credits are moved on.
+/// Whether a withdrawal is requested at an address and neither paid nor taken back.
+///
+/// # Errors
+/// [`StoreError`] if the database does not answer.
+pub async fn is_requested_at(
+    db: impl PgExecutor<'_>,
+    community: &CommunityId,
+    address: &Address,
+) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT coalesce((SELECT w.kind = 'requested' FROM withdrawal_events w
+                          WHERE w.community_id = $1 AND w.chain_address = $2
+                          ORDER BY w.block_number DESC, w.log_index DESC LIMIT 1), false) AS "open!""#,
+        community.as_str(),
+        address.to_string()
+    )
+    .fetch_one(db)
+    .await?)
+}
+
+/// The open requests of a community, by account. Those at addresses that an account has left
+/// since are left out: its credits are moved on.
 ///
 /// # Errors
 /// [`StoreError`] if the database does not answer.

@@ -8,10 +8,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::{ClientId, MemberId};
 use serde::{Deserialize, Serialize};
-use store::StoreError;
 use store::communities::Community;
 use store::links::{self, Challenge, LinkState, Linked, NewLink};
 use store::members::tokens;
+use store::{StoreError, withdrawals};
 use utoipa::ToSchema;
 
 use crate::app::AppState;
@@ -161,7 +161,7 @@ pub(crate) async fn challenge(
     if !links::is_free(&state.pool, &community.community_id, &id, &address).await? {
         return Err(in_use());
     }
-    if links::has_withdrawal(&state.pool, &community.community_id, &address).await? {
+    if withdrawals::is_requested_at(&state.pool, &community.community_id, &address).await? {
         return Err(withdrawal_open());
     }
     let (now, mut tx) = (state.clock.now(), state.pool.begin().await.map_err(StoreError::from)?);
