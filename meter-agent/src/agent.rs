@@ -14,12 +14,12 @@ use crate::config::{Access, AgentConfig, AgentPlan, DevicePlan};
 use crate::curtail::{Curtailer, Keeper};
 use crate::health::{self, Board, ClockState, Reporter};
 use crate::link::{self, MqttConfig};
-use crate::lost::{self, Lost};
+use crate::lost::{self, Gap, Lost};
 use crate::modbus::{Bus, BusTiming, Endpoint, ModbusMeter, SharedBus};
 use crate::mqtt_device::{self, Hub, MqttMeter};
 use crate::ocmf::TimeStatus;
 use crate::one_way::OneWayMeter;
-use crate::outbox::{Gap, Outbox};
+use crate::outbox::Outbox;
 use crate::poll::{Group, PolledDevice, Poller, Signer};
 use crate::publish::Publisher;
 use crate::source::MeterSource;
@@ -147,10 +147,7 @@ fn open_outbox(
             let lost = Lost {
                 community_id: plan.community_id.clone(),
                 agent_id: plan.agent_id.clone(),
-                meter_id: gap.meter_id.clone(),
-                epoch: gap.epoch,
-                first: gap.first,
-                last: gap.last,
+                gap: gap.clone(),
             };
             lost::sign(&lost, &deps.signing_key)
         };

@@ -21,6 +21,7 @@ pub mod one_way;
 pub mod outbox;
 pub mod poll;
 pub mod publish;
+pub mod signed_text;
 pub mod source;
 pub mod sunspec;
 pub mod template;

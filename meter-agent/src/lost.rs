@@ -1,26 +1,34 @@
 //! An agent's word that it does not have some numbers of a meter any more: its outbox was damaged, and what stood
 //! there was delivered long ago or is lost. Without it the records behind the gap could never be acknowledged.
 //!
-//! `BUSBAR-LOST-1|{payload}|{signature}`, signed like a health message. It is delivered in the place of the
+//! `BUSBAR-LOST-1|{payload}|{signature}` (see [`crate::signed_text`]). It is delivered in the place of the
 //! last number of the gap, and kept until ingest has acknowledged that one.
 
 use domain::ids::{AgentId, CommunityId, MeterId};
-use p256::ecdsa::signature::{Signer, Verifier};
-use p256::ecdsa::{DerSignature, SigningKey, VerifyingKey};
+use p256::ecdsa::{SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 
-const HEADER: &str = "BUSBAR-LOST-1|";
+use crate::signed_text;
+
+const HEADER: &str = "BUSBAR-LOST-1";
 const MAX_BYTES: usize = 2_048;
 /// The most numbers that one statement is about; a larger gap has several.
 pub const MAX_NUMBERS: i64 = 10_000;
 
-/// Numbers from `first` to `last` that the agent does not have.
+/// An agent's statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lost {
     /// The community.
     pub community_id: CommunityId,
     /// The agent.
     pub agent_id: AgentId,
+    /// What it does not have.
+    pub gap: Gap,
+}
+
+/// Numbers of a meter and epoch, from `first` to `last`, without a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
     /// The meter.
     pub meter_id: MeterId,
     /// Its epoch.
@@ -45,7 +53,7 @@ struct Wire {
 /// Whether a message on the topic of readings is meant as such a statement.
 #[must_use]
 pub fn is_statement(message: &[u8]) -> bool {
-    message.starts_with(HEADER.as_bytes())
+    signed_text::has_header(message, HEADER)
 }
 
 /// Writes and signs a statement.
@@ -54,25 +62,19 @@ pub fn sign(lost: &Lost, key: &SigningKey) -> String {
     let wire = Wire {
         community_id: lost.community_id.to_string(),
         agent_id: lost.agent_id.to_string(),
-        meter_id: lost.meter_id.to_string(),
-        epoch: lost.epoch,
-        first_seq: lost.first,
-        last_seq: lost.last,
+        meter_id: lost.gap.meter_id.to_string(),
+        epoch: lost.gap.epoch,
+        first_seq: lost.gap.first,
+        last_seq: lost.gap.last,
     };
     // Numbers and ids can always be written, and no id holds a bar.
-    let signed = format!("{HEADER}{}", serde_json::to_string(&wire).unwrap_or_default());
-    let signature: DerSignature = key.sign(signed.as_bytes());
-    format!("{signed}|{}", hex::encode(signature.as_bytes()))
+    signed_text::sign(HEADER, &serde_json::to_string(&wire).unwrap_or_default(), key)
 }
 
 /// Reads a statement that must be signed with the key that belongs to `key`; `None` if it is not.
 #[must_use]
 pub fn verify(message: &[u8], key: &VerifyingKey) -> Option<Lost> {
-    let text = std::str::from_utf8(message).ok().filter(|text| text.len() <= MAX_BYTES)?;
-    let (signed, signature) = text.rsplit_once('|')?;
-    let payload = signed.strip_prefix(HEADER)?;
-    let signature = DerSignature::from_bytes(&hex::decode(signature).ok()?).ok()?;
-    key.verify(signed.as_bytes(), &signature).ok()?;
+    let payload = signed_text::verify(message, HEADER, MAX_BYTES, key).ok()?;
     let wire: Wire = serde_json::from_str(payload).ok()?;
     let count = wire.last_seq.checked_sub(wire.first_seq)?.checked_add(1)?;
     let is_sound = wire.epoch >= 1 && wire.first_seq >= 1 && (1..=MAX_NUMBERS).contains(&count);
@@ -80,10 +82,12 @@ pub fn verify(message: &[u8], key: &VerifyingKey) -> Option<Lost> {
     Some(Lost {
         community_id: CommunityId::new(&wire.community_id).ok()?,
         agent_id: AgentId::new(&wire.agent_id).ok()?,
-        meter_id: MeterId::new(&wire.meter_id).ok()?,
-        epoch: wire.epoch,
-        first: wire.first_seq,
-        last: wire.last_seq,
+        gap: Gap {
+            meter_id: MeterId::new(&wire.meter_id).ok()?,
+            epoch: wire.epoch,
+            first: wire.first_seq,
+            last: wire.last_seq,
+        },
     })
 }
 
@@ -99,10 +103,7 @@ mod tests {
         Lost {
             community_id: CommunityId::new("demo").unwrap(),
             agent_id: AgentId::new("agent-1").unwrap(),
-            meter_id: MeterId::new("m").unwrap(),
-            epoch: 3,
-            first,
-            last,
+            gap: Gap { meter_id: MeterId::new("m").unwrap(), epoch: 3, first, last },
         }
     }
 

@@ -19,7 +19,7 @@ use redb::{Durability, ReadableTable, ReadableTableMetadata, TableDefinition};
 
 use file::Store;
 pub use pending::Due;
-pub use salvage::{Gap, Salvaged};
+pub use salvage::Salvaged;
 pub use state::{LastReading, MeterState};
 
 use crate::ocmf::{RecordHash, sha256};

@@ -284,15 +284,8 @@ async fn f45_what_is_behind_a_lost_record_is_acknowledged_and_the_outbox_empties
     let left: Vec<&str> = records.iter().filter(first(6)).map(|p| p.record.as_str()).collect();
     std::fs::write(&aside, left.join("\n")).unwrap();
     bench.outbox = Arc::new(Outbox::open(&bench.folder.path().join("new.redb"), 1_000, 9).unwrap());
-    let state = |gap: &meter_agent::outbox::Gap| {
-        let lost = Lost {
-            community_id: demo(),
-            agent_id: agent(),
-            meter_id: gap.meter_id.clone(),
-            epoch: gap.epoch,
-            first: gap.first,
-            last: gap.last,
-        };
+    let state = |gap: &lost::Gap| {
+        let lost = Lost { community_id: demo(), agent_id: agent(), gap: gap.clone() };
         lost::sign(&lost, &key())
     };
     let saved = bench.outbox.take_over(&aside, key().verifying_key(), state).unwrap();

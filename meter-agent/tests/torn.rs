@@ -13,8 +13,9 @@ use std::path::Path;
 use append::append;
 use community::{agent, boundary, key, meter};
 use domain::ids::MeterId;
+use meter_agent::lost::Gap;
 use meter_agent::ocmf;
-use meter_agent::outbox::{Gap, Order, Outbox, Salvaged};
+use meter_agent::outbox::{Order, Outbox, Salvaged};
 
 const METERS: usize = 5;
 const SLOTS: i64 = 40;

@@ -1,18 +1,17 @@
 //! The health message: what it says, how it is written and signed, and how it is read again.
 //!
-//! `BUSBAR-HEALTH-1|{payload}|{signature}`: the signature is ECDSA P-256 over everything before the second
-//! bar. It begins otherwise than a record's, so that neither can ever be taken for the other.
+//! `BUSBAR-HEALTH-1|{payload}|{signature}`: see [`crate::signed_text`].
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::ids::{AgentId, CommunityId, MeterId};
-use p256::ecdsa::signature::{Signer, Verifier};
-use p256::ecdsa::{DerSignature, SigningKey, VerifyingKey};
+use p256::ecdsa::{SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 
 use super::board::{AgentState, DeviceState, Event, State};
 use crate::ocmf::TimeStatus;
+use crate::signed_text::{self, Unbelieved};
 
 const HEADER: &str = "BUSBAR-HEALTH-1";
 /// The most bytes of a message.
@@ -119,9 +118,7 @@ pub enum InvalidHealth {
 pub fn sign(health: &Health, key: &SigningKey) -> String {
     // A structure of numbers and plain texts can always be written. A bar inside would end it too early.
     let payload = serde_json::to_string(&Wire::from(health)).unwrap_or_default().replace('|', "/");
-    let signed = format!("{HEADER}|{payload}");
-    let signature: DerSignature = key.sign(signed.as_bytes());
-    format!("{signed}|{}", hex::encode(signature.as_bytes()))
+    signed_text::sign(HEADER, &payload, key)
 }
 
 /// Reads a message that must be signed with the key that belongs to `key`, at most a minute in the future.
@@ -129,14 +126,10 @@ pub fn sign(health: &Health, key: &SigningKey) -> String {
 /// # Errors
 /// [`InvalidHealth`] with what is wrong.
 pub fn verify(text: &[u8], key: &VerifyingKey, now: DateTime<Utc>) -> Result<Health, InvalidHealth> {
-    let text =
-        Some(text).filter(|text| text.len() <= MAX_BYTES).and_then(|text| std::str::from_utf8(text).ok());
-    let (signed, signature) = text.and_then(|text| text.rsplit_once('|')).ok_or(InvalidHealth::Format)?;
-    let payload = signed.strip_prefix(HEADER).and_then(|rest| rest.strip_prefix('|'));
-    let payload = payload.filter(|payload| !payload.contains('|')).ok_or(InvalidHealth::Format)?;
-    let der = hex::decode(signature).map_err(|_| InvalidHealth::Signature)?;
-    let signature = DerSignature::from_bytes(&der).map_err(|_| InvalidHealth::Signature)?;
-    key.verify(signed.as_bytes(), &signature).map_err(|_| InvalidHealth::Signature)?;
+    let payload = signed_text::verify(text, HEADER, MAX_BYTES, key).map_err(|why| match why {
+        Unbelieved::Format => InvalidHealth::Format,
+        Unbelieved::Signature => InvalidHealth::Signature,
+    })?;
     let wire: Wire = serde_json::from_str(payload).map_err(|error| InvalidHealth::Json(error.to_string()))?;
     let health = Health::try_from(wire)?;
     if health.at > now + CLOCK_SKEW {
@@ -313,6 +306,9 @@ impl TryFrom<WireEvent> for Event {
 
 #[cfg(test)]
 mod tests {
+    use p256::ecdsa::DerSignature;
+    use p256::ecdsa::signature::Signer;
+
     use super::*;
     use proptest::prelude::*;
 

@@ -154,7 +154,7 @@ fn lost_numbers(known: &Known, message: &Addressed) -> Option<LostNumbers> {
     let lost = lost::verify(&message.payload, key);
     let is_its_own = |lost: &Lost| {
         (&lost.community_id, &lost.agent_id) == (&message.community, &message.agent)
-            && known.meters.get(&lost.meter_id) == Some(&message.agent)
+            && known.meters.get(&lost.gap.meter_id) == Some(&message.agent)
     };
     let Some(lost) = lost.filter(is_its_own) else {
         tracing::warn!(community = %message.community, agent = %message.agent,
@@ -163,10 +163,10 @@ fn lost_numbers(known: &Known, message: &Addressed) -> Option<LostNumbers> {
     };
     Some(LostNumbers {
         agent_id: message.agent.to_string(),
-        meter_id: lost.meter_id,
-        epoch: lost.epoch,
-        first: lost.first,
-        last: lost.last,
+        meter_id: lost.gap.meter_id,
+        epoch: lost.gap.epoch,
+        first: lost.gap.first,
+        last: lost.gap.last,
         statement: message.payload.clone(),
     })
 }

@@ -10,7 +10,7 @@ use domain::ids::MeterId;
 use p256::ecdsa::VerifyingKey;
 
 use super::{Outbox, OutboxError, QUEUE, RECORDS, storage};
-use crate::lost::MAX_NUMBERS;
+use crate::lost::{Gap, MAX_NUMBERS};
 use crate::ocmf::{self, MAX_RECORD_BYTES};
 
 /// How much of the file is looked at in one go.
@@ -46,7 +46,8 @@ impl Outbox {
     ) -> Result<Salvaged, OutboxError> {
         let found = find(damaged, key, self.max_records)
             .map_err(|error| OutboxError::Open { path: damaged.to_owned(), reason: error.to_string() })?;
-        let statements: Found = gaps(&found).into_iter().map(|gap| (gap.place(), state(&gap))).collect();
+        let last = |gap: &Gap| (gap.meter_id.clone(), gap.epoch, gap.last);
+        let statements: Found = gaps(&found).iter().map(|gap| (last(gap), state(gap))).collect();
         let transaction = self.store.begin_write()?;
         {
             let mut records = transaction.open_table(RECORDS).map_err(storage)?;
@@ -59,25 +60,6 @@ impl Outbox {
         }
         transaction.commit().map_err(storage)?;
         Ok(Salvaged { recovered: u64::try_from(found.len()).unwrap_or(u64::MAX), missing: missing(&found) })
-    }
-}
-
-/// Numbers of a meter and epoch, from `first` to `last`, that no record was found for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gap {
-    /// The meter.
-    pub meter_id: MeterId,
-    /// Its epoch.
-    pub epoch: i32,
-    /// The first number.
-    pub first: i64,
-    /// The last number.
-    pub last: i64,
-}
-
-impl Gap {
-    fn place(&self) -> (MeterId, i32, i64) {
-        (self.meter_id.clone(), self.epoch, self.last)
     }
 }
 
