@@ -139,11 +139,9 @@ async fn sign_steps(
 
 /// Waits until the node has been handed all that is stored.
 async fn until_told(context: &Context) -> Result<(), SettleError> {
-    for _ in 0..MAX_IDLE_POLLS {
-        if resync::resync(context).await? == Resynced::Whole {
-            return Ok(());
-        }
-        tokio::time::sleep(POLL).await;
+    let is_told = async || Ok(resync::resync(context).await? == Resynced::Whole);
+    if comes_true(is_told).await? {
+        return Ok(());
     }
     Err(SettleError::Inconsistent("the chain does not mine the stored transactions".to_owned()))
 }
@@ -165,12 +163,12 @@ async fn approve(context: &Context, credit: &Address) -> Result<(), SettleError>
 async fn until_mined(context: &Context) -> Result<(), SettleError> {
     let sender = context.chain.sender().to_string();
     let Some(last) = transactions::last_nonce(&context.pool, &sender).await? else { return Ok(()) };
-    for _ in 0..MAX_IDLE_POLLS {
+    let is_mined = async || {
         let mined = context.chain.mined_nonce(1).await?;
-        if i64::try_from(mined).is_ok_and(|mined| mined > last) {
-            return Ok(());
-        }
-        tokio::time::sleep(POLL).await;
+        Ok(i64::try_from(mined).is_ok_and(|mined| mined > last))
+    };
+    if comes_true(is_mined).await? {
+        return Ok(());
     }
     Err(SettleError::Inconsistent("the chain does not mine the deployment".to_owned()))
 }
@@ -201,13 +199,23 @@ async fn until_final(context: &Context) -> Result<u64, SettleError> {
     }
 }
 
-/// A chain that was told its transactions again needs a moment to mine them.
-async fn until_code(context: &Context, credit: &Address) -> Result<(), SettleError> {
+/// Asks again and again; whether it came true before patience was out.
+async fn comes_true(
+    mut is_true: impl AsyncFnMut() -> Result<bool, SettleError>,
+) -> Result<bool, SettleError> {
     for _ in 0..MAX_IDLE_POLLS {
-        if context.chain.has_code(credit).await? {
-            return Ok(());
+        if is_true().await? {
+            return Ok(true);
         }
         tokio::time::sleep(POLL).await;
+    }
+    Ok(false)
+}
+
+/// A chain that was told its transactions again needs a moment to mine them.
+async fn until_code(context: &Context, credit: &Address) -> Result<(), SettleError> {
+    if comes_true(async || Ok(context.chain.has_code(credit).await?)).await? {
+        return Ok(());
     }
     let chain: &dyn Chain = context.chain.as_ref();
     Err(SettleError::NoContract { address: credit.to_string(), chain_id: chain.chain_id() })

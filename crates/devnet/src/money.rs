@@ -60,13 +60,13 @@ impl Chain {
         chain_config.validate()?;
         let settlement_config: SettlementConfig = config.section("settlement")?;
         settlement_config.validate()?;
-        let key = key(state, "chain_signer")?;
-        let deployer = Arc::new(EvmChain::new(chain_config.node()?, &self::key(state, "chain_deployer")?)?);
+        let signer = key(state, "chain_signer")?;
+        let deployer = Arc::new(EvmChain::new(chain_config.node()?, &key(state, "chain_deployer")?)?);
         let administrator = match settlement_config.administrator()? {
             Some(administrator) => administrator,
-            None => self::key(state, "chain_admin")?.address(),
+            None => key(state, "chain_admin")?.address(),
         };
-        let evm = Arc::new(EvmChain::new(chain_config.node()?, &key)?);
+        let evm = Arc::new(EvmChain::new(chain_config.node()?, &signer)?);
         let context = Context {
             pool: pool.clone(),
             chain: evm.clone(),

@@ -84,7 +84,7 @@ impl Postgres {
         let mut reserved = ReservedPort::new(options.preferred_port).map_err(PostgresError::Port)?;
         let mut taken_port = reserved.taken();
         let child = match server::launch(&placement, reserved.port()).await {
-            // Another run reserved the same preferred port at the same moment, and listened first.
+            // Another program has listened on the preferred port meanwhile; other runs keep off it.
             Err(error) if error.is_port_taken() && options.preferred_port.is_some() => {
                 taken_port = options.preferred_port;
                 reserved = ReservedPort::new(None).map_err(PostgresError::Port)?;
